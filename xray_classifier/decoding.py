@@ -1,0 +1,119 @@
+"""Bytes to a decoded radiograph: the only place that opens what a user gave us."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from xray_classifier.errors import UnreadableImageError
+
+GreyImage = NDArray[np.uint8]
+"""A decoded radiograph: shape (height, width), uint8, 0 = black."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+MAX_BYTES = 50 * 1024 * 1024
+MAX_PIXELS = 64_000_000  # 8000 x 8000; radiographs have at most about 4300 x 4300
+MIN_SIDE = 32
+
+_SUPPORTED = "JPEG, PNG, WebP, BMP or TIFF"
+
+
+def decode(data: bytes) -> GreyImage:
+    """Decode an image file to grey, upright, on a black background.
+
+    Args:
+        data: the whole file, at most `MAX_BYTES`. The format is told from the content, never from
+            a name.
+
+    Returns:
+        Shape (height, width), uint8. EXIF rotation is applied, transparency is laid on black,
+        colour becomes luma (ITU-R BT.601), 16 bits are scaled by their range of values.
+
+    Raises:
+        UnreadableImageError: empty, too large, truncated, of another format or with several frames.
+    """
+    if not data:
+        raise UnreadableImageError(
+            "The file is empty. Export the radiograph again and upload that."
+        )
+    if len(data) > MAX_BYTES:
+        raise UnreadableImageError(
+            f"The file has {len(data) / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB. "
+            "Save the radiograph as JPEG or PNG."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of what MAX_PIXELS refuses below
+        with _open(data) as image:
+            _check_extent(image)
+            try:
+                return _to_grey(image)
+            except Exception as error:  # whatever the broken bytes lead Pillow's decoders into
+                raise UnreadableImageError(
+                    f"The {image.format} image is damaged or incomplete. "
+                    "Export or download it again."
+                ) from error
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(_too_many_pixels("more than 178 million")) from error
+    except Exception as error:
+        raise UnreadableImageError(
+            f"This is not an image that can be read. Upload a {_SUPPORTED} file."
+        ) from error
+
+
+def _check_extent(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise UnreadableImageError(_too_many_pixels(f"{width} x {height}"))
+    if min(width, height) < MIN_SIDE:
+        raise UnreadableImageError(
+            f"The image has {width} x {height} pixels; at least {MIN_SIDE} x {MIN_SIDE} are "
+            "needed to show a chest. Upload the radiograph in its original size."
+        )
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise UnreadableImageError(
+            f"The file holds {frames} images; exactly one is wanted. Save the radiograph alone."
+        )
+
+
+def _too_many_pixels(extent: str) -> str:
+    return (
+        f"The image has {extent} pixels; the limit is {MAX_PIXELS // 1_000_000} million "
+        "in all. Scale it down, to about 2000 x 2000 for example."
+    )
+
+
+def _to_grey(image: Image.Image) -> GreyImage:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I") or upright.mode == "F":
+        return _scale_to_8_bits(np.asarray(upright))
+    if upright.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
+    return np.asarray(upright.convert("L"))
+
+
+def _scale_to_8_bits(values: NDArray[np.generic]) -> GreyImage:
+    """Scale deep pixels to uint8 by the range that the bit depth in use spans.
+
+    `Image.convert("L")` would clip everything above 255 to white. Files with 10, 12 or 14 bits
+    keep them in 16, so the full range is the smallest usual depth that holds the maximum.
+    """
+    numbers = values.astype(np.float64)
+    if not np.isfinite(numbers).all() or numbers.min() < 0:
+        raise ValueError("negative or non-finite pixels")
+    peak = numbers.max()
+    if peak <= 1 and values.dtype.kind == "f":
+        full = 1.0
+    else:
+        full = next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if peak < 2**bits), peak)
+    return np.round(numbers * (255 / full)).astype(np.uint8)

@@ -1,0 +1,25 @@
+"""Everything that can go wrong in a way the user can mend.
+
+XrayClassifierError
+├── UnreadableImageError    the bytes are not an image that we can judge
+├── ModelUnavailableError   a model file is missing, or is not what its JSON says
+└── DatasetError            a folder of radiographs cannot be used as it is
+
+Each message says what came, what was wanted and what to do.
+"""
+
+
+class XrayClassifierError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+
+class UnreadableImageError(XrayClassifierError):
+    """The bytes are not an image that can be decoded."""
+
+
+class ModelUnavailableError(XrayClassifierError):
+    """A model is missing, damaged or not the one that its JSON describes."""
+
+
+class DatasetError(XrayClassifierError):
+    """A folder of radiographs, or a table about it, cannot be used as it is."""

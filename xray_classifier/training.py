@@ -1,0 +1,219 @@
+"""Train the article's network on a folder of radiographs, resumably.
+
+The recipe is the article's: Adam, batches of 16, balanced class weights, up to 25 epochs,
+early stopping and a learning rate that falls on plateaus. What it left open is fixed here: the
+validation set is split by patient, and every random draw follows from the seed.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from xray_classifier import plots
+from xray_classifier.architecture import build_article_cnn
+from xray_classifier.augmentation import augment
+from xray_classifier.checkpoints import Checkpoints
+from xray_classifier.datasets import (
+    LABELS,
+    SPLIT_SEED,
+    Sample,
+    find_samples,
+    fingerprint,
+    select,
+    split_by_patient,
+)
+from xray_classifier.decoding import decode
+from xray_classifier.errors import DatasetError, UnreadableImageError
+from xray_classifier.files import replace_atomically
+from xray_classifier.preprocessing import SIDE, Tensor, scale, squeeze
+
+BATCH_SIZE = 16
+MAX_EPOCHS = 25
+LEARNING_RATE = 0.001
+STOP_PATIENCE = 3
+PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of tensors and labels from squeezed images held in memory as uint8.
+
+    Args:
+        images: shape (n, 500, 500), uint8.
+        labels: shape (n,), 0 or 1.
+        seed: order and augmentation follow from it and the epoch, so that a resumed run sees the
+            batches that an uninterrupted one would; None keeps order and images as they are.
+        epoch: the first epoch that will be drawn.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.float32],
+        seed: int | None = None,
+        epoch: int = 0,
+    ) -> None:
+        super().__init__()
+        self.images = images
+        self.labels = labels
+        self.seed = seed
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.images) / BATCH_SIZE)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, NDArray[np.float32]]:
+        chosen = self._order()[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
+        batch = scale(self.images[chosen])
+        if self.seed is not None:
+            batch = augment(batch, np.random.default_rng([self.seed, self.epoch, index]))
+        return batch, self.labels[chosen, np.newaxis]
+
+    def on_epoch_end(self) -> None:
+        """Move on to the next epoch's order and augmentation."""
+        self.epoch += 1
+
+    def _order(self) -> NDArray[np.intp]:
+        if self.seed is None:
+            return np.arange(len(self.images))
+        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.images))
+
+
+def train_article(data: Path, out: Path, seed: int, patients: dict[str, str] | None = None) -> Path:
+    """Train the article's CNN and write model, JSON, history table and history plot to `out`.
+
+    A run that was interrupted goes on after its last whole epoch.
+
+    Args:
+        data: a data set as `find_samples` understands it; its train and val splits are pooled
+            and divided anew by patient. The test split is not touched.
+        out: a folder; holds `checkpoint/` until the run has ended.
+        seed: of weights, order and augmentation.
+        patients: as in `find_samples`.
+
+    Returns:
+        The path of the model file.
+
+    Raises:
+        DatasetError: the data cannot be used, or `out` holds another or a finished run.
+    """
+    target = out / "article.keras"
+    if target.exists():
+        raise DatasetError(f"{target} is there already: that run has ended. Choose another --out.")
+    training, validation = split_by_patient(
+        select(find_samples(data, patients), "train", "val", "all")
+    )
+    run = describe_run(training, validation, seed)
+    checkpoints = fit(training, validation, out / "checkpoint", run)
+    _write_history(checkpoints.history, out)
+    model = checkpoints.load_best()
+    with replace_atomically(target) as temporary:
+        model.save(temporary)
+    shutil.rmtree(out / "checkpoint")
+    return target
+
+
+def describe_run(
+    training: Sequence[Sample], validation: Sequence[Sample], seed: int
+) -> dict[str, Any]:
+    """State what a run is made of, as it is stored in the model's JSON."""
+    return {
+        "seed": seed,
+        "split_seed": SPLIT_SEED,
+        "training_images": count_labels(training),
+        "validation_images": count_labels(validation),
+        "training_sha256": fingerprint(training),
+        "validation_sha256": fingerprint(validation),
+    }
+
+
+def fit(
+    training: Sequence[Sample], validation: Sequence[Sample], folder: Path, run: dict[str, Any]
+) -> Checkpoints:
+    """Run the article's recipe to its end, from where the checkpoints in `folder` left it."""
+    keras.utils.set_random_seed(run["seed"])
+    companions = [
+        keras.callbacks.EarlyStopping("val_loss", patience=STOP_PATIENCE),
+        keras.callbacks.ReduceLROnPlateau("val_loss", **PLATEAU),
+    ]
+    checkpoints = Checkpoints(folder, run, companions)
+    if checkpoints.stopped:
+        return checkpoints
+    model = checkpoints.load_last() or build_article_cnn(LEARNING_RATE)
+    done = len(checkpoints.history)
+    model.fit(
+        Batches(*load_images(training), seed=run["seed"], epoch=done),
+        validation_data=Batches(*load_images(validation)),
+        initial_epoch=done,
+        epochs=MAX_EPOCHS,
+        class_weight=balanced_class_weights(training),
+        callbacks=[*companions, checkpoints],
+        shuffle=False,  # Batches draws its own order
+        verbose="auto",
+    )
+    return checkpoints
+
+
+def load_images(samples: Sequence[Sample]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Decode and squeeze radiographs into memory, 250 kB each.
+
+    Returns:
+        Images of shape (n, 500, 500), uint8, and labels of shape (n,), float32.
+
+    Raises:
+        DatasetError: a file cannot be read; the message names it.
+    """
+
+    def load(sample: Sample) -> NDArray[np.uint8]:
+        try:
+            return squeeze(decode(sample.path.read_bytes()))
+        except (UnreadableImageError, OSError) as error:
+            raise DatasetError(f"{sample.path}: {error} Remove or replace the file.") from error
+
+    images = np.empty((len(samples), SIDE, SIDE), np.uint8)
+    with ThreadPoolExecutor() as pool:
+        decoded = tqdm(pool.map(load, samples), "Reading images", len(samples), delay=2)
+        for index, image in enumerate(decoded):
+            images[index] = image
+    return images, np.array([sample.label for sample in samples], np.float32)
+
+
+def balanced_class_weights(samples: Sequence[Sample]) -> dict[int, float]:
+    """Weight each class by n / (classes * n of the class), as scikit-learn's "balanced" does.
+
+    Raises:
+        DatasetError: a class has no image.
+    """
+    counts = count_labels(samples)
+    if not all(counts.values()):
+        raise DatasetError(f"Training needs images of both classes; there are: {counts}.")
+    return {label: len(samples) / (len(LABELS) * counts[name]) for label, name in enumerate(LABELS)}
+
+
+def count_labels(samples: Sequence[Sample]) -> dict[str, int]:
+    """Count the images of each class, by its name."""
+    return {
+        name: sum(sample.label == label for sample in samples) for label, name in enumerate(LABELS)
+    }
+
+
+def _write_history(history: list[dict[str, float]], out: Path) -> None:
+    with (
+        replace_atomically(out / "history.csv") as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.DictWriter(stream, history[0].keys())
+        writer.writeheader()
+        writer.writerows(history)
+    with replace_atomically(out / "history.png") as temporary:
+        plots.history(history).savefig(temporary)
