@@ -1,0 +1,74 @@
+"""What several test modules share: the radiographs, drawn images and a tiny model."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xray_classifier.prediction import Classifier
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real radiographs; tests that ask for it carry the mark `data`."""
+    if not DATA.is_dir():
+        pytest.skip(f"{DATA} is missing: this test needs real radiographs")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def original(data: Path) -> Path:
+    """One radiograph as a user would upload it."""
+    return data / "originals" / "NORMAL" / "IM-0324-0001.jpeg"
+
+
+def gradient(height: int = 60, width: int = 80) -> NDArray[np.uint8]:
+    """A drawn image: brighter from left to right, with a dark bar at the top."""
+    image = np.tile(np.linspace(0, 255, width), (height, 1)).astype(np.uint8)
+    image[: height // 6] = 10
+    return image
+
+
+def encoded(image: Image.Image | NDArray[Any], kind: str = "PNG", **options: Any) -> bytes:
+    """Write an image as the bytes of a file."""
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(image)
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def tiny_model() -> Any:
+    """A Keras model of two parameters: sigmoid(8 * mean brightness - 4)."""
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.Input((500, 500, 1)),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.set_weights([np.array([[8.0]]), np.array([-4.0])])
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier() -> Classifier:
+    """A classifier that is quick and whose answers can be worked out by hand."""
+    from xray_classifier.prediction import Classifier
+    from xray_classifier.spec import ModelSpec
+
+    spec = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
+    return Classifier(tiny_model(), spec)

@@ -1,0 +1,124 @@
+"""Model name or path to a classifier whose file is the one that its JSON describes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.fetching import fetch
+from xray_classifier.prediction import Classifier
+from xray_classifier.spec import INPUT_SHAPE, ModelSpec, read_spec
+
+MODEL_FOLDER = Path(__file__).parents[1] / "model"
+DEFAULT_MODEL = "article"
+MODEL_SUFFIXES = (".keras", ".h5")
+
+
+def model_names(folder: Path = MODEL_FOLDER) -> list[str]:
+    """List the names of the models that come with the program."""
+    return sorted(path.stem for path in folder.glob("*.json"))
+
+
+def load_classifier(model: str = DEFAULT_MODEL, source: str | None = None) -> Classifier:
+    """Load a model once it is proven to be the one that its JSON describes.
+
+    Args:
+        model: the name of a model in `model/`, or the path of a `.keras` or `.h5` file. A file
+            without a JSON beside it is loaded unverified, with threshold .5, and says so in the
+            classifier's remarks.
+        source: Google Drive id or URL to fetch a missing file from. Without it the environment
+            variable `XRAY_CLASSIFIER_<NAME>_URL` is asked, then the JSON.
+
+    Raises:
+        ModelUnavailableError: no such model, or its file is missing, damaged, another one than
+            its JSON says, or no classifier of (500, 500, 1) tensors.
+    """
+    description = describe_model(model)
+    if description is None:
+        return _load_unverified(Path(model))
+    spec = read_spec(description)
+    path = description.parent / spec.file
+    if not path.exists():
+        fetch(spec, path, source or os.environ.get(source_variable(spec.name)) or spec.download)
+    _verify(path, spec)
+    return Classifier(_open(path), spec)
+
+
+def describe_model(model: str) -> Path | None:
+    """Find the JSON of a model given by name or path; None for a file that has none.
+
+    Raises:
+        ModelUnavailableError: no model of that name, or no such file.
+    """
+    path = Path(model)
+    if path.suffix in MODEL_SUFFIXES:
+        description = path.with_suffix(".json")
+        if description.exists():
+            return description
+        if path.is_file():
+            return None
+        raise ModelUnavailableError(f"There is no model file {path}. Check the path.")
+    description = MODEL_FOLDER / f"{model}.json"
+    if model not in model_names():
+        raise ModelUnavailableError(
+            f"There is no model {model!r}. Give one of: {', '.join(model_names()) or '(none)'}; "
+            "or the path of a .keras or .h5 file."
+        )
+    return description
+
+
+def source_variable(name: str) -> str:
+    """Name the environment variable that says where a model's file can be fetched."""
+    return f"XRAY_CLASSIFIER_{name.upper().replace('-', '_')}_URL"
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _load_unverified(path: Path) -> Classifier:
+    spec = ModelSpec(name=path.stem, title=path.name, file=path.name)
+    remarks = (
+        f"{path} has no JSON beside it: its hash is unverified.",
+        f"Threshold {spec.threshold} is assumed.",
+    )
+    return Classifier(_open(path), spec, remarks)
+
+
+def _verify(path: Path, spec: ModelSpec) -> None:
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise ModelUnavailableError(
+            f"The model file {path} cannot be read ({error.strerror})."
+        ) from error
+    if found != spec.sha256:
+        raise ModelUnavailableError(
+            f"The model file {path} is not the one that its JSON describes: sha256 "
+            f"{found[:12]}… instead of {spec.sha256[:12]}…. Restore both from the repository, or "
+            "delete the file so that it is fetched anew."
+        )
+
+
+def _open(path: Path) -> Any:
+    import keras
+
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever a damaged archive leads it into
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelUnavailableError(
+            f"The model file {path} cannot be opened by Keras {keras.__version__}: {reason}"
+        ) from error
+    shapes = (model.input_shape, model.output_shape)
+    if shapes != ((None, *INPUT_SHAPE), (None, 1)):
+        raise ModelUnavailableError(
+            f"The model in {path} takes {shapes[0]} and gives {shapes[1]}; wanted is a classifier "
+            f"from {(None, *INPUT_SHAPE)} to {(None, 1)}."
+        )
+    return model
