@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from xray_classifier.errors import DatasetError
+from xray_classifier.files import sha256_of
+
+_log = logging.getLogger(__name__)
 
 LABELS = ("normal", "pneumonia")
 """Class names; the position is the label: 0 = normal, 1 = pneumonia."""
@@ -82,6 +86,7 @@ def find_samples(root: Path, patients: Mapping[str, str] | None = None) -> list[
             f"{root} holds no radiographs in class folders. Wanted: train/, test/ (and val/), each "
             "with NORMAL/ and PNEUMONIA/ (or opacity/), or these two folders alone."
         )
+    _warn_of_unknown_patients(samples)
     return sorted(samples, key=lambda sample: sample.path)
 
 
@@ -196,6 +201,18 @@ def read_patients(path: Path) -> dict[str, str]:
     return {row["file"]: row["patient"] for row in rows}
 
 
+def _warn_of_unknown_patients(samples: list[Sample]) -> None:
+    unknown = sum(not sample.patient_known for sample in samples)
+    if unknown:
+        _log.warning(
+            "WARNING: the patient of %d of %d images is unknown; each counts as a patient of its "
+            "own, so images of one child may end on both sides of a split, and intervals come out "
+            "too narrow. Give the patients with --patients CSV (columns: file,patient).",
+            unknown,
+            len(samples),
+        )
+
+
 def _unwrap(root: Path) -> Path:
     """Follow folders that hold nothing but one folder, as Kaggle's archives do."""
     while not _split_folders(root):
@@ -245,4 +262,4 @@ def _sample(
 
 
 def _file_digest(sample: Sample) -> str:
-    return hashlib.sha256(sample.path.read_bytes()).hexdigest()
+    return sha256_of(sample.path)

@@ -1,7 +1,8 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and their hashes."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -20,3 +21,9 @@ def replace_atomically(target: Path) -> Iterator[Path]:
         temporary = Path(folder) / target.name
         yield temporary
         os.replace(temporary, target)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.fetching import fetch
+from xray_classifier.files import sha256_of
 from xray_classifier.prediction import Classifier
 from xray_classifier.spec import INPUT_SHAPE, ModelSpec, read_spec
 
@@ -73,12 +73,6 @@ def describe_model(model: str) -> Path | None:
 def source_variable(name: str) -> str:
     """Name the environment variable that says where a model's file can be fetched."""
     return f"XRAY_CLASSIFIER_{name.upper().replace('-', '_')}_URL"
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _load_unverified(path: Path) -> Classifier:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-    from xray_classifier.decoding import GreyImage
+from xray_classifier.decoding import GreyImage
 
 
 def image_grid(images: Sequence[GreyImage], titles: Sequence[str], columns: int = 5) -> Figure:
     """Lay out grey images (uint8) with a title above each."""
     rows = math.ceil(len(images) / columns)
-    figure = _figure(2.4 * columns, 2.6 * rows)
+    figure = _figure(2.4 * columns, 2.7 * rows)
     for index, (image, title) in enumerate(zip(images, titles, strict=True)):
         axes = figure.add_subplot(rows, columns, index + 1)
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)
@@ -39,7 +39,36 @@ def history(rows: Sequence[Mapping[str, float]]) -> Figure:
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
+def confusion(table: NDArray[np.intp], names: Sequence[str]) -> Figure:
+    """Draw a confusion matrix (rows: truth, columns: verdict) as a heatmap with its counts."""
+    figure = _figure(4.6, 4)
+    axes = figure.add_subplot()
+    axes.imshow(table, cmap="Blues", vmin=0)
+    for (row, column), count in np.ndenumerate(table):
+        colour = "white" if count > table.max() / 2 else "black"
+        axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=16)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("Verdict")
+    axes.set_ylabel("Label")
+    return figure
 
+
+def roc(
+    false_positive_rate: NDArray[np.float64], true_positive_rate: NDArray[np.float64], auc: float
+) -> Figure:
+    """Draw a ROC curve with its area in the legend."""
+    figure = _figure(5, 4.6)
+    axes = figure.add_subplot()
+    axes.plot(false_positive_rate, true_positive_rate, label=f"AUC {auc:.3f}")
+    axes.plot([0, 1], [0, 1], linestyle="--", color="grey", linewidth=1)
+    axes.set_xlabel("1 - specificity")
+    axes.set_ylabel("Sensitivity")
+    axes.set_aspect("equal")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")

@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import csv
 import math
+import platform
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
+import xray_classifier
 from xray_classifier import plots
 from xray_classifier.architecture import build_article_cnn
-from xray_classifier.augmentation import augment
+from xray_classifier.augmentation import SHEAR_DEGREES, ZOOM, augment
 from xray_classifier.checkpoints import Checkpoints
 from xray_classifier.datasets import (
     LABELS,
@@ -35,14 +41,30 @@ from xray_classifier.datasets import (
 )
 from xray_classifier.decoding import decode
 from xray_classifier.errors import DatasetError, UnreadableImageError
-from xray_classifier.files import replace_atomically
+from xray_classifier.files import replace_atomically, sha256_of
 from xray_classifier.preprocessing import SIDE, Tensor, scale, squeeze
+from xray_classifier.spec import ModelSpec, write_spec
 
 BATCH_SIZE = 16
 MAX_EPOCHS = 25
 LEARNING_RATE = 0.001
 STOP_PATIENCE = 3
 PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
+
+RECIPE = {
+    "optimizer": f"Adam, learning rate {LEARNING_RATE}",
+    "loss": "binary cross-entropy, balanced class weights",
+    "batch_size": BATCH_SIZE,
+    "max_epochs": MAX_EPOCHS,
+    "early_stopping": f"validation loss, patience {STOP_PATIENCE}, best weights kept",
+    "reduce_on_plateau": PLATEAU,
+    "augmentation": {
+        "shear_degrees": SHEAR_DEGREES,
+        "zoom_per_axis": ZOOM,
+        "horizontal_flip": True,
+        "fill": "nearest",
+    },
+}
 
 
 class Batches(keras.utils.PyDataset):
@@ -90,7 +112,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def train_article(data: Path, out: Path, seed: int, patients: dict[str, str] | None = None) -> Path:
-    """Train the article's CNN and write model, JSON, history table and history plot to `out`.
+    """Train the article's CNN; write model, JSON, history table and history plot to `out`.
 
     A run that was interrupted goes on after its last whole epoch.
 
@@ -119,6 +141,8 @@ def train_article(data: Path, out: Path, seed: int, patients: dict[str, str] | N
     model = checkpoints.load_best()
     with replace_atomically(target) as temporary:
         model.save(temporary)
+        facts = _training_facts(data, training, run, checkpoints)
+        write_spec(_spec(temporary, facts), target.with_suffix(".json"))
     shutil.rmtree(out / "checkpoint")
     return target
 
@@ -205,6 +229,49 @@ def count_labels(samples: Sequence[Sample]) -> dict[str, int]:
     return {
         name: sum(sample.label == label for sample in samples) for label, name in enumerate(LABELS)
     }
+
+
+def _spec(model_file: Path, facts: dict[str, Any]) -> ModelSpec:
+    return ModelSpec(
+        name="article",
+        title="The article's CNN, trained from scratch",
+        file=model_file.name,
+        sha256=sha256_of(model_file),
+        bytes=model_file.stat().st_size,
+        training=facts,
+    )
+
+
+def _training_facts(
+    data: Path, training: Sequence[Sample], run: dict[str, Any], checkpoints: Checkpoints
+) -> dict[str, Any]:
+    best = checkpoints.history[checkpoints.best_epoch - 1]
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "data": data.resolve().name,
+        "median_source_size": _median_size(training),
+        **run,
+        "recipe": RECIPE,
+        "epochs": len(checkpoints.history),
+        "best_epoch": checkpoints.best_epoch,
+        "best_validation_loss": best["val_loss"],
+        "best_validation_accuracy": best["val_accuracy"],
+        "versions": {
+            "xray_classifier": xray_classifier.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("keras", "numpy", "pillow")},
+            "tensorflow": tensorflow.__version__,
+        },
+    }
+
+
+def _median_size(samples: Sequence[Sample]) -> list[int]:
+    """Give the median width and height in pixels of the files: what detail training saw."""
+    sizes = []
+    for sample in samples:
+        with Image.open(sample.path) as image:
+            sizes.append(image.size)
+    return [int(side) for side in np.median(sizes, axis=0)]
 
 
 def _write_history(history: list[dict[str, float]], out: Path) -> None:

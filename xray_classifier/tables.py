@@ -1,0 +1,54 @@
+"""Rows of `predict` to lines of text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, fields
+
+from xray_classifier.scoring import Row
+from xray_classifier.verdict import percent
+
+Lines = Iterator[tuple[str, Row | None]]
+"""Each line with the row that it shows, None for a heading."""
+
+
+def json_lines(rows: Iterable[Row]) -> Lines:
+    """Write each row as a JSON object."""
+    for row in rows:
+        yield json.dumps(asdict(row), allow_nan=False), row
+
+
+def csv_lines(rows: Iterable[Row]) -> Lines:
+    """Write a heading, then each row as comma-separated values; warnings joined with ";"."""
+    names = [entry.name for entry in fields(Row)]
+    yield _csv_line(names), None
+    for row in rows:
+        values = asdict(row) | {"warnings": ";".join(row.warnings)}
+        yield _csv_line(["" if values[name] is None else values[name] for name in names]), row
+
+
+def table_lines(rows: Iterable[Row]) -> Lines:
+    """Write each row for people: verdict, probability of pneumonia, file or what is wrong."""
+    yield f"{'verdict':12}{'pneumonia':>12}  file", None
+    for row in rows:
+        file = row.file.encode("unicode_escape", "backslashreplace").decode()
+        if row.probability is None:
+            yield f"{row.status:12}{'':12}  {file}: {row.message}", row
+        else:
+            yield f"{row.verdict:12}{percent(row.probability):>12}  {file}", row
+
+
+FORMATS: dict[str, Callable[[Iterable[Row]], Lines]] = {
+    "jsonl": json_lines,
+    "csv": csv_lines,
+    "table": table_lines,
+}
+
+
+def _csv_line(values: list[object] | list[str]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="").writerow(values)
+    return stream.getvalue()
