@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 from PIL import Image
 
-from xray_classifier.datasets import LABELS
 from xray_classifier.decoding import MAX_BYTES, GreyImage, decode
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.loading import DEFAULT_MODEL, load_classifier
@@ -14,6 +13,7 @@ from xray_classifier.prediction import Classifier
 from xray_classifier.spec import ModelSpec
 from xray_classifier.verdict import PNEUMONIA, percent
 
+TITLE = "Pneumonia on children's chest X\u2011rays"  # a hyphen that does not break the line
 DISPLAY_SIDE = 1024  # pixels; the browser needs no more, the model sees the whole image
 
 STANDING_LINE = (
@@ -37,10 +37,10 @@ def shared_classifier(name: str, source: str | None) -> Classifier:
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    st.set_page_config("Pneumonia on children's chest X-rays", "🫁", layout="wide")
-    st.title("Pneumonia on children's chest X-rays")
+    st.set_page_config(TITLE, "🫁", layout="wide")
+    st.title(TITLE)
     st.caption(STANDING_LINE)
-    upload = st.file_uploader("Chest X-ray", help="One image file; see below for the formats.")
+    upload = st.file_uploader("Chest X-ray")
     if upload is None:
         st.info(EMPTY_STATE)
         return
@@ -67,32 +67,30 @@ def model_source(name: str) -> str | None:
 
 
 def show(result: Result, spec: ModelSpec) -> None:
-    """Show the radiograph beside its verdict."""
-    left, right = st.columns([3, 2], gap="large")
+    """Show the verdict beside the radiograph; on a phone it comes first."""
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        show_verdict(result, spec)
     height, width = result.image.shape
-    left.image(
+    right.image(
         for_display(result.image),
         caption=f"As decoded: {width} x {height} pixels, grey",
         width="stretch",
     )
-    with right:
-        show_verdict(result, spec)
 
 
 def show_verdict(result: Result, spec: ModelSpec) -> None:
-    """State verdict, probabilities, threshold and model."""
-    pneumonia = result.verdict == PNEUMONIA
-    st.subheader(f"{result.verdict.capitalize()}", divider="orange" if pneumonia else "blue")
-    chances = (1 - result.probability, result.probability)
-    for column, name, chance in zip(st.columns(2), LABELS, chances, strict=True):
-        column.metric(name.capitalize(), percent(chance))
-    st.progress(result.probability, "Probability of pneumonia")
-    relation = "at or above" if pneumonia else "below"
-    st.caption(
-        f"The probability of pneumonia is {relation} the threshold of "
-        f"{percent(result.threshold)}.  \n"
-        f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)"
+    """State verdict, probability, threshold and model."""
+    ill = result.verdict == PNEUMONIA
+    chance = result.probability if ill else 1 - result.probability
+    st.header(
+        f"{result.verdict.capitalize()} {percent(chance)}", divider="orange" if ill else "blue"
     )
+    st.progress(result.probability, f"Probability of pneumonia {percent(result.probability)}")
+    st.markdown(
+        f"{'At or above' if ill else 'Below'} the threshold of {100 * result.threshold:g} %."
+    )
+    st.caption(f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)")
     st.warning(
         "The number is what a network learned from one hospital's images makes of this one. It is "
         "no diagnosis; a radiologist's reading decides.",

@@ -24,6 +24,7 @@ MAY_IMPORT_KERAS_AT_ONCE = {
     "checkpoints.py",
     "training.py",
     "efficientnet_lite.py",
+    "porting.py",
 }
 FRAMEWORKS = {"keras", "tensorflow"}
 

@@ -70,9 +70,9 @@ def _add_predict(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from tqdm import tqdm
 
     from xray_classifier.loading import load_classifier
+    from xray_classifier.progress import track
     from xray_classifier.scoring import list_files, score
     from xray_classifier.tables import FORMATS
 
@@ -83,10 +83,10 @@ def _predict(options: argparse.Namespace) -> int:
     classifier = load_classifier(options.model)
     for remark in classifier.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    rows = tqdm(score(files, classifier), "Judging", len(files), delay=2, leave=False)
+    rows = track(score(files, classifier), "Judging", len(files))
     unreadable = 0
     for line, row in FORMATS[options.format](rows):
-        tqdm.write(line, file=sys.stdout)
+        print(line)
         unreadable += row is not None and row.status == "unreadable"
     return BAD_DATA if unreadable else 0
 

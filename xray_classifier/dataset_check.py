@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tqdm import tqdm
-
 from xray_classifier.datasets import LABELS, Sample, duplicates
 from xray_classifier.decoding import decode
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.progress import track
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Check:
 def check(samples: Sequence[Sample]) -> Check:
     """Decode every file and look for what is shared between splits."""
     with ThreadPoolExecutor() as pool:
-        reasons = list(tqdm(pool.map(_problem, samples), "Checking", len(samples), delay=2))
+        reasons = list(track(pool.map(_problem, samples), "Checking", len(samples)))
     unreadable = [
         (sample, reason) for sample, reason in zip(samples, reasons, strict=True) if reason
     ]

@@ -76,7 +76,7 @@ def find_samples(root: Path, patients: Mapping[str, str] | None = None) -> list[
         raise DatasetError(f"{root} is not a folder. Give the folder that holds the data set.")
     base = _unwrap(root)
     samples = [
-        _sample(path, base, label, split, patients)
+        _sample(path, root, label, split, patients)
         for split, folder in _split_folders(base).items()
         for label, class_folder in _class_folders(folder)
         for path in _files(class_folder)
@@ -126,7 +126,8 @@ def split_by_patient(
             if sample.label == label:
                 members[group] += 1
         wanted = round(fraction * sum(members.values()))
-        names = sorted(members)
+        wanted -= sum(members[group] for group in held_out & members.keys())
+        names = sorted(members.keys() - held_out)
         for index in rng.permutation(len(names)):
             if members[names[index]] <= wanted:
                 held_out.add(names[index])
@@ -186,19 +187,25 @@ def read_patients(path: Path) -> dict[str, str]:
     """Read a CSV with the columns `file` and `patient`.
 
     Raises:
-        DatasetError: no such file, a column missing, or a row without a value.
+        DatasetError: no such file, a column missing, a row without a value, or a file with two
+            patients.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream)
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"The patient table {path} cannot be read: {error}.") from error
-    if not rows or not {"file", "patient"} <= rows[0].keys():
+    if not rows or not {"file", "patient"} <= rows[0][1].keys():
         raise DatasetError(f"{path} needs the columns file,patient and a row for each image.")
-    for number, row in enumerate(rows, start=2):
-        if not row["file"] or not row["patient"]:
-            raise DatasetError(f"{path}, line {number}: file or patient is empty.")
-    return {row["file"]: row["patient"] for row in rows}
+    patients: dict[str, str] = {}
+    for line, row in rows:
+        file, patient = row["file"], row["patient"]
+        if not file or not patient:
+            raise DatasetError(f"{path}, line {line}: file or patient is empty.")
+        if patients.setdefault(file, patient) != patient:
+            raise DatasetError(f"{path}, line {line}: {file} has a second patient, {patient}.")
+    return patients
 
 
 def _warn_of_unknown_patients(samples: list[Sample]) -> None:
@@ -216,7 +223,7 @@ def _warn_of_unknown_patients(samples: list[Sample]) -> None:
 def _unwrap(root: Path) -> Path:
     """Follow folders that hold nothing but one folder, as Kaggle's archives do."""
     while not _split_folders(root):
-        inner = [entry for entry in root.iterdir() if entry.is_dir() and _visible(entry)]
+        inner = [entry for entry in root.iterdir() if entry.is_dir() and _visible(entry.name)]
         if len(inner) != 1:
             return root
         root = inner[0]
@@ -241,11 +248,15 @@ def _class_folders(folder: Path) -> list[tuple[int, Path]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and _visible(path)]
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and _visible(*path.relative_to(folder).parts)
+    ]
 
 
-def _visible(path: Path) -> bool:
-    return not path.name.startswith((".", "__MACOSX"))
+def _visible(*names: str) -> bool:
+    return not any(name.startswith((".", "__MACOSX")) for name in names)
 
 
 def _sample(

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import classification_report, roc_curve
-from tqdm import tqdm
 
 from xray_classifier import plots
 from xray_classifier.datasets import (
@@ -36,6 +35,7 @@ from xray_classifier.metrics import (
 from xray_classifier.pipeline import classify
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import squeeze
+from xray_classifier.progress import track
 from xray_classifier.verdict import judge, percent
 
 HOLDOUT = "holdout"
@@ -107,7 +107,7 @@ def evaluate(samples: Sequence[Sample], classifier: Classifier) -> Evaluation:
         DatasetError: a file cannot be read; the message names it.
     """
     probabilities = []
-    for sample in tqdm(samples, "Evaluating", delay=2):
+    for sample in track(samples, "Evaluating", len(samples)):
         try:
             result = classify(sample.path.read_bytes(), classifier)
         except (UnreadableImageError, OSError) as error:

@@ -23,7 +23,6 @@ import numpy as np
 import tensorflow
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 import xray_classifier
 from xray_classifier import plots
@@ -43,6 +42,7 @@ from xray_classifier.decoding import decode
 from xray_classifier.errors import DatasetError, UnreadableImageError
 from xray_classifier.files import replace_atomically, sha256_of
 from xray_classifier.preprocessing import SIDE, Tensor, scale, squeeze
+from xray_classifier.progress import track
 from xray_classifier.spec import ModelSpec, write_spec
 
 BATCH_SIZE = 16
@@ -206,7 +206,7 @@ def load_images(samples: Sequence[Sample]) -> tuple[NDArray[np.uint8], NDArray[n
 
     images = np.empty((len(samples), SIDE, SIDE), np.uint8)
     with ThreadPoolExecutor() as pool:
-        decoded = tqdm(pool.map(load, samples), "Reading images", len(samples), delay=2)
+        decoded = track(pool.map(load, samples), "Reading images", len(samples))
         for index, image in enumerate(decoded):
             images[index] = image
     return images, np.array([sample.label for sample in samples], np.float32)

@@ -1,0 +1,165 @@
+"""The page in a real browser, as a visitor uses it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, skip
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from xray_classifier.decoding import MAX_BYTES
+from xray_classifier.loading import load_classifier
+from xray_classifier.pipeline import Result, classify
+from xray_classifier.verdict import percent
+
+pytestmark = [pytest.mark.browser, pytest.mark.data]
+
+START_SECONDS = 60
+FIRST_VERDICT_MS = 120_000  # TensorFlow starts meanwhile
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    flags = [
+        *("--server.port", str(port), "--server.address", "127.0.0.1"),
+        *("--server.headless", "true", "--server.fileWatcherType", "none"),
+    ]
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "webapp.py", *flags],
+            cwd=ROOT,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_until_healthy(f"http://127.0.0.1:{port}", log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
+    assert "Traceback" not in log.read_text()
+
+
+def wait_until_healthy(address: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health"):  # noqa: S310
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.2)
+    pytest.fail(f"The server did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        skip("no Chromium is installed (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    page = browser.new_page()
+    page.set_default_timeout(START_SECONDS * 1000)
+    page.goto(address)
+    expect(page.get_by_text("Drop one frontal chest X-ray")).to_be_visible(timeout=60_000)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def expected(original: Path) -> Result:
+    return classify(original.read_bytes(), load_classifier())
+
+
+def upload(page: Page, file: Path | dict[str, object]) -> None:
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)  # type: ignore[arg-type]
+
+
+def expect_verdict(page: Page, result: Result) -> None:
+    line = page.get_by_text(f"Probability of pneumonia {percent(result.probability)}")
+    expect(line).to_be_visible(timeout=FIRST_VERDICT_MS)
+
+
+def test_uploaded_radiograph_gets_the_probability_that_predict_prints(
+    page: Page, original: Path, expected: Result, tmp_path: Path
+) -> None:
+    upload(page, original)
+    expect_verdict(page, expected)
+    expect(page.get_by_role("heading", name=re.compile("^Normal 9"))).to_be_visible()
+    expect(page.get_by_test_id("stImage").locator("img")).to_be_visible()
+    expect(page.get_by_text(load_classifier().spec.short_hash)).to_be_visible()
+    page.screenshot(path=tmp_path / "verdict.png")
+    printed = subprocess.run(
+        [sys.executable, "-m", "xray_classifier", "predict", str(original)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert percent(expected.probability) in printed.stdout
+
+
+def test_broken_file_gets_a_sentence_and_the_next_image_a_verdict(
+    page: Page, original: Path, expected: Result
+) -> None:
+    upload(page, {"name": "x.png", "mimeType": "image/png", "buffer": b"just text"})
+    expect(page.get_by_text("This is not an image that can be read")).to_be_visible()
+    upload(page, original)
+    expect_verdict(page, expected)
+    expect(page.get_by_text("This is not an image that can be read")).to_have_count(0)
+
+
+def test_upload_over_the_limit_is_refused_with_the_limit(page: Page, tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    with large.open("wb") as stream:
+        stream.truncate(MAX_BYTES + 1)
+    upload(page, large)
+    expect(page.get_by_text(re.compile("must be 50.0MB or smaller"))).to_be_visible()
+
+
+def test_two_visitors_see_their_own_images(
+    page: Page, browser: Browser, address: str, data: Path, original: Path, expected: Result
+) -> None:
+    other_file = data / "originals" / "PNEUMONIA" / "person536_bacteria_2258.jpeg"
+    other = browser.new_page()
+    other.goto(address)
+    upload(page, original)
+    upload(other, other_file)
+    expect_verdict(page, expected)
+    expect_verdict(other, classify(other_file.read_bytes(), load_classifier()))
+    other.close()
+
+
+def test_page_fits_a_phone(browser: Browser, address: str, original: Path) -> None:
+    phone = browser.new_page(viewport={"width": 390, "height": 844})
+    phone.goto(address)
+    upload(phone, original)
+    expect(phone.get_by_test_id("stImage").locator("img")).to_be_visible(timeout=FIRST_VERDICT_MS)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    verdict = phone.get_by_role("heading", name=re.compile("^Normal"))
+    image = phone.get_by_test_id("stImage").locator("img")
+    tops = [part.bounding_box() for part in (verdict, image)]
+    assert all(tops)
+    assert tops[0]["y"] < tops[1]["y"]  # type: ignore[index]
+    phone.close()

@@ -1,0 +1,40 @@
+"""The README says what is so."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+from conftest import ROOT
+
+from xray_classifier.cli import build_parser
+from xray_classifier.reporting import END, START, results_table
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^\.venv/bin/python -m xray_classifier (.+)$", README, re.MULTILINE)
+
+
+def test_results_table_is_the_one_that_report_writes() -> None:
+    shown = README.split(START)[1].split(END)[0].strip()
+    assert shown == results_table()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_is_one_that_exists(command: str) -> None:
+    assert build_parser().parse_args(shlex.split(command)).run
+
+
+def test_commands_were_found() -> None:
+    assert len(COMMANDS) >= 8
+
+
+def test_ci_runs_the_second_command() -> None:
+    (second,) = re.findall(r"^python3 -m venv .*requirements-dev.*$", README, re.MULTILINE)
+    assert second in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_files_that_are_linked_exist() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    assert all((ROOT / link).exists() for link in links)

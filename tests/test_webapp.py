@@ -1,0 +1,144 @@
+"""The page, driven by Streamlit's own test client."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from conftest import ROOT, encoded, gradient
+from streamlit.testing.v1 import AppTest
+
+from xray_classifier import loading
+from xray_classifier.decoding import MAX_BYTES
+from xray_classifier.errors import ModelUnavailableError
+
+if TYPE_CHECKING:
+    from xray_classifier.prediction import Classifier
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier) -> AppTest:
+    import streamlit as st
+
+    st.cache_resource.clear()
+    monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
+    return AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
+
+
+def upload(page: AppTest, content: bytes, name: str = "x.png") -> AppTest:
+    return page.file_uploader[0].upload(name, content, "image/png").run()
+
+
+def texts(page: AppTest) -> str:
+    return " ".join(element.value for element in [*page.header, *page.markdown, *page.caption])
+
+
+def test_empty_page_invites_an_upload_and_shows_no_error(page: AppTest) -> None:
+    assert "Drop one frontal chest X-ray" in page.info[0].value
+    assert not page.error
+    assert not page.exception
+
+
+def test_standing_line_is_on_the_page_with_and_without_an_image(page: AppTest) -> None:
+    assert "Not a medical device" in page.caption[0].value
+    assert "children of 1 to 5 years" in upload(page, encoded(gradient())).caption[0].value
+
+
+def test_upload_shows_verdict_probability_threshold_model_and_hash(page: AppTest) -> None:
+    upload(page, encoded(np.full((50, 50), 255, np.uint8)))  # sigmoid(8 - 4) = .982
+    assert page.header[0].value == "Pneumonia 98.2 %"
+    assert "At or above the threshold of 50 %." in texts(page)
+    assert "Tiny (`tiny`, `abababab`)" in texts(page)
+    assert len(page.image) == 1
+
+
+def test_normal_verdict_names_the_probability_of_both(page: AppTest) -> None:
+    upload(page, encoded(np.zeros((50, 50), np.uint8)))  # sigmoid(-4) = .018
+    assert page.header[0].value == "Normal 98.2 %"
+    assert "Below the threshold of 50 %." in texts(page)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"just text", "not an image that can be read"),
+        (b"", "is empty"),
+        (encoded(gradient(200, 200), "JPEG")[:900], "damaged or incomplete"),
+        (b"x" * (MAX_BYTES + 1), "the limit is 50 MB"),
+    ],
+)
+def test_unusable_file_gets_a_sentence_instead_of_a_verdict(
+    page: AppTest, content: bytes, message: str
+) -> None:
+    upload(page, content)
+    assert message in page.error[0].value
+    assert not page.header
+    assert not page.exception
+
+
+def test_unusable_file_does_not_load_the_model(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "load_classifier", lambda name, source: pytest.fail("loaded"))
+    assert "not an image" in upload(page, b"just text").error[0].value
+
+
+def test_next_image_after_a_broken_one_is_judged(page: AppTest) -> None:
+    upload(page, b"just text")
+    upload(page, encoded(np.full((50, 50), 255, np.uint8)))
+    assert page.header[0].value == "Pneumonia 98.2 %"
+    assert not page.error
+
+
+def test_missing_model_is_said_and_nothing_is_invented(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, source: str | None) -> Classifier:
+        raise ModelUnavailableError("The model file is missing.")
+
+    monkeypatch.setattr(loading, "load_classifier", refuse)
+    upload(page, encoded(gradient()))
+    assert "there is no verdict. The model file is missing." in page.error[0].value
+    assert not page.header
+
+
+def test_model_is_loaded_once_for_all_visitors(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier
+) -> None:
+    loads: list[str] = []
+
+    def count(name: str, source: str | None) -> Classifier:
+        loads.append(name)
+        return tiny_classifier
+
+    monkeypatch.setattr(loading, "load_classifier", count)
+    for _ in range(2):
+        visitor = AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
+        upload(visitor, encoded(gradient()))
+    assert loads == [loading.DEFAULT_MODEL]
+
+
+def test_source_of_a_missing_model_is_read_from_the_secrets(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier
+) -> None:
+    asked: list[str | None] = []
+
+    def note(name: str, source: str | None) -> Classifier:
+        asked.append(source)
+        return tiny_classifier
+
+    monkeypatch.setattr(loading, "load_classifier", note)
+    page.secrets["model_urls"] = {loading.DEFAULT_MODEL: "some-drive-id"}
+    upload(page, encoded(gradient()))
+    assert asked == ["some-drive-id"]
+
+
+def test_configuration_limits_uploads_and_tells_visitors_no_internals() -> None:
+    config = tomllib.loads(Path(ROOT, ".streamlit/config.toml").read_text(encoding="utf-8"))
+    assert config["server"]["maxUploadSize"] * 2**20 == MAX_BYTES
+    assert config["server"]["enableXsrfProtection"] is True
+    assert config["client"]["showErrorDetails"] == "none"
+    assert config["browser"]["gatherUsageStats"] is False
