@@ -54,13 +54,9 @@ class Checkpoints(keras.callbacks.Callback):
         """The epoch with the lowest validation loss so far, counted from 1."""
         return int(min(self.history, key=lambda row: row["val_loss"])["epoch"])
 
-    def load_last(self) -> keras.Model | None:
-        """Load the model as the last whole epoch left it, None before the first."""
-        return keras.models.load_model(self._file(len(self.history))) if self.history else None
-
-    def load_best(self) -> keras.Model:
-        """Load the model of `best_epoch`, without its optimizer."""
-        return keras.models.load_model(self._file(self.best_epoch), compile=False)
+    def load(self, epoch: int) -> keras.Model:
+        """Load the model, with its optimizer, as a whole epoch (counted from 1) left it."""
+        return keras.models.load_model(self._file(epoch))
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Give the companions back what they remembered."""

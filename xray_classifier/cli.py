@@ -15,6 +15,11 @@ from pathlib import Path
 from xray_classifier.errors import DatasetError, XrayClassifierError
 from xray_classifier.loading import DEFAULT_MODEL
 
+TRAINABLE = {
+    "article": "the article's CNN, from scratch",
+    "default": "EfficientNet-Lite0 from ImageNet weights, kept from looking at the border",
+}
+
 BAD_DATA = 1
 BAD_USAGE = 2
 
@@ -132,18 +137,20 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _add_train(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("train", help="train a model")
     recipes = parser.add_subparsers(required=True, metavar="RECIPE")
-    article = recipes.add_parser("article", help="the article's CNN, from scratch")
-    _add_data_options(article)
-    article.add_argument("--out", type=Path, required=True, help="folder for the model")
-    article.add_argument("--seed", type=int, default=1)
-    article.set_defaults(run=_train_article)
+    for name, about in TRAINABLE.items():
+        recipe = recipes.add_parser(name, help=about)
+        _add_data_options(recipe)
+        recipe.add_argument("--out", type=Path, required=True, help="folder for the model")
+        recipe.add_argument("--seed", type=int, default=1)
+        recipe.set_defaults(run=_train, recipe=name)
 
 
-def _train_article(options: argparse.Namespace) -> int:
-    from xray_classifier.training import train_article
+def _train(options: argparse.Namespace) -> int:
+    from xray_classifier.recipes import RECIPES
+    from xray_classifier.training import train
 
-    target = train_article(options.data, options.out, options.seed, _patients(options))
-    print(target)
+    recipe = RECIPES[options.recipe]
+    print(train(recipe, options.data, options.out, options.seed, _patients(options)))
     return 0
 
 

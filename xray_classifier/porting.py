@@ -99,6 +99,24 @@ def assign(backbone: keras.Model, tensors: Tensors) -> None:
     backbone.set_weights(values)
 
 
+def fold(backbone: keras.Model, target: keras.Model) -> None:
+    """Give the layers of `apply_folded` in `target` the weights of a `build_backbone` network.
+
+    Each kernel is scaled by its batch norm, the shift becomes the bias, and the stem's kernels for
+    red, green and blue are added up.
+    """
+    for norm in (layer for layer in backbone.layers if layer.name.endswith("_bn")):
+        name = norm.name.removesuffix("_bn")
+        gamma, beta, mean, variance = norm.get_weights()
+        factor = gamma / np.sqrt(variance + norm.epsilon)
+        (kernel,) = backbone.get_layer(name).get_weights()
+        depthwise = name.endswith("_depthwise")  # (h, w, channel, 1), others (h, w, in, out)
+        kernel = kernel * (factor[:, np.newaxis] if depthwise else factor)
+        if name == "stem":
+            kernel = kernel.sum(axis=2, keepdims=True)
+        target.get_layer(name).set_weights([kernel, beta - mean * factor])
+
+
 def _import(module: str) -> Any:
     try:
         return importlib.import_module(module)

@@ -1,8 +1,6 @@
-"""Train the article's network on a folder of radiographs, resumably.
+"""Train a network on a folder of radiographs by its recipe, resumably.
 
-The recipe is the article's: Adam, batches of 16, balanced class weights, up to 25 epochs,
-early stopping and a learning rate that falls on plateaus. What it left open is fixed here: the
-validation set is split by patient, and every random draw follows from the seed.
+The validation set is split by patient, and every random draw follows from the seed.
 """
 
 from __future__ import annotations
@@ -26,8 +24,6 @@ from PIL import Image
 
 import xray_classifier
 from xray_classifier import plots
-from xray_classifier.architecture import build_article_cnn
-from xray_classifier.augmentation import SHEAR_DEGREES, ZOOM, augment
 from xray_classifier.checkpoints import Checkpoints
 from xray_classifier.datasets import (
     LABELS,
@@ -43,36 +39,17 @@ from xray_classifier.errors import DatasetError, UnreadableImageError
 from xray_classifier.files import replace_atomically, sha256_of
 from xray_classifier.preprocessing import SIDE, Tensor, scale, squeeze
 from xray_classifier.progress import track
+from xray_classifier.recipes import Recipe
 from xray_classifier.spec import ModelSpec, write_spec
-
-BATCH_SIZE = 16
-MAX_EPOCHS = 25
-LEARNING_RATE = 0.001
-STOP_PATIENCE = 3
-PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
-
-RECIPE = {
-    "optimizer": f"Adam, learning rate {LEARNING_RATE}",
-    "loss": "binary cross-entropy, balanced class weights",
-    "batch_size": BATCH_SIZE,
-    "max_epochs": MAX_EPOCHS,
-    "early_stopping": f"validation loss, patience {STOP_PATIENCE}, best weights kept",
-    "reduce_on_plateau": PLATEAU,
-    "augmentation": {
-        "shear_degrees": SHEAR_DEGREES,
-        "zoom_per_axis": ZOOM,
-        "horizontal_flip": True,
-        "fill": "nearest",
-    },
-}
 
 
 class Batches(keras.utils.PyDataset):
     """Batches of tensors and labels from squeezed images held in memory as uint8.
 
     Args:
-        images: shape (n, 500, 500), uint8.
+        images: shape (n, side, side), uint8.
         labels: shape (n,), 0 or 1.
+        recipe: gives batch size and augmentation.
         seed: order and augmentation follow from it and the epoch, so that a resumed run sees the
             batches that an uninterrupted one would; None keeps order and images as they are.
         epoch: the first epoch that will be drawn.
@@ -82,23 +59,27 @@ class Batches(keras.utils.PyDataset):
         self,
         images: NDArray[np.uint8],
         labels: NDArray[np.float32],
+        recipe: Recipe,
         seed: int | None = None,
         epoch: int = 0,
     ) -> None:
         super().__init__()
         self.images = images
         self.labels = labels
+        self.recipe = recipe
         self.seed = seed
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return math.ceil(len(self.images) / BATCH_SIZE)
+        return math.ceil(len(self.images) / self.recipe.batch_size)
 
     def __getitem__(self, index: int) -> tuple[Tensor, NDArray[np.float32]]:
-        chosen = self._order()[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
+        size = self.recipe.batch_size
+        chosen = self._order()[index * size : (index + 1) * size]
         batch = scale(self.images[chosen])
         if self.seed is not None:
-            batch = augment(batch, np.random.default_rng([self.seed, self.epoch, index]))
+            rng = np.random.default_rng([self.seed, self.epoch, index])
+            batch = self.recipe.augment(batch, rng)
         return batch, self.labels[chosen, np.newaxis]
 
     def on_epoch_end(self) -> None:
@@ -111,12 +92,15 @@ class Batches(keras.utils.PyDataset):
         return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.images))
 
 
-def train_article(data: Path, out: Path, seed: int, patients: dict[str, str] | None = None) -> Path:
-    """Train the article's CNN; write model, JSON, history table and history plot to `out`.
+def train(
+    recipe: Recipe, data: Path, out: Path, seed: int, patients: dict[str, str] | None = None
+) -> Path:
+    """Train a model; write model, JSON, history table and history plot to `out`.
 
     A run that was interrupted goes on after its last whole epoch.
 
     Args:
+        recipe: how.
         data: a data set as `find_samples` understands it; its train and val splits are pooled
             and divided anew by patient. The test split is not touched.
         out: a folder; holds `checkpoint/` until the run has ended.
@@ -129,20 +113,21 @@ def train_article(data: Path, out: Path, seed: int, patients: dict[str, str] | N
     Raises:
         DatasetError: the data cannot be used, or `out` holds another or a finished run.
     """
-    target = out / "article.keras"
+    target = out / f"{recipe.name}.keras"
     if target.exists():
         raise DatasetError(f"{target} is there already: that run has ended. Choose another --out.")
     training, validation = split_by_patient(
         select(find_samples(data, patients), "train", "val", "all")
     )
-    run = describe_run(training, validation, seed)
-    checkpoints = fit(training, validation, out / "checkpoint", run)
+    run = {"recipe_name": recipe.name, **describe_run(training, validation, seed)}
+    checkpoints = fit(recipe, training, validation, out / "checkpoint", run)
     _write_history(checkpoints.history, out)
-    model = checkpoints.load_best()
+    epoch = checkpoints.best_epoch if recipe.keep_best else len(checkpoints.history)
+    model = recipe.finish(checkpoints.load(epoch))
     with replace_atomically(target) as temporary:
         model.save(temporary)
-        facts = _training_facts(data, training, run, checkpoints)
-        write_spec(_spec(temporary, facts), target.with_suffix(".json"))
+        facts = _training_facts(recipe, data, training, run, checkpoints.history, epoch)
+        write_spec(_spec(recipe, temporary, facts), target.with_suffix(".json"))
     shutil.rmtree(out / "checkpoint")
     return target
 
@@ -162,24 +147,26 @@ def describe_run(
 
 
 def fit(
-    training: Sequence[Sample], validation: Sequence[Sample], folder: Path, run: dict[str, Any]
+    recipe: Recipe,
+    training: Sequence[Sample],
+    validation: Sequence[Sample],
+    folder: Path,
+    run: dict[str, Any],
 ) -> Checkpoints:
-    """Run the article's recipe to its end, from where the checkpoints in `folder` left it."""
+    """Run a recipe to its end, from where the checkpoints in `folder` left it."""
     keras.utils.set_random_seed(run["seed"])
-    companions = [
-        keras.callbacks.EarlyStopping("val_loss", patience=STOP_PATIENCE),
-        keras.callbacks.ReduceLROnPlateau("val_loss", **PLATEAU),
-    ]
+    companions = recipe.callbacks()
     checkpoints = Checkpoints(folder, run, companions)
-    if checkpoints.stopped:
-        return checkpoints
-    model = checkpoints.load_last() or build_article_cnn(LEARNING_RATE)
     done = len(checkpoints.history)
+    if checkpoints.stopped or done == recipe.epochs:
+        return checkpoints
+    batches = Batches(*load_images(training, recipe.pool), recipe, seed=run["seed"], epoch=done)
+    model = checkpoints.load(done) if done else recipe.build(len(batches))
     model.fit(
-        Batches(*load_images(training), seed=run["seed"], epoch=done),
-        validation_data=Batches(*load_images(validation)),
+        batches,
+        validation_data=Batches(*load_images(validation, recipe.pool), recipe),
         initial_epoch=done,
-        epochs=MAX_EPOCHS,
+        epochs=recipe.epochs,
         class_weight=balanced_class_weights(training),
         callbacks=[*companions, checkpoints],
         shuffle=False,  # Batches draws its own order
@@ -188,11 +175,17 @@ def fit(
     return checkpoints
 
 
-def load_images(samples: Sequence[Sample]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Decode and squeeze radiographs into memory, 250 kB each.
+def load_images(
+    samples: Sequence[Sample], pool: int = 1
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Decode and squeeze radiographs into memory, 250 kB each, less if pooled.
+
+    Args:
+        samples: the radiographs.
+        pool: average over so many pixels a side; a divisor of 500.
 
     Returns:
-        Images of shape (n, 500, 500), uint8, and labels of shape (n,), float32.
+        Images of shape (n, 500 / pool, 500 / pool), uint8, and labels of shape (n,), float32.
 
     Raises:
         DatasetError: a file cannot be read; the message names it.
@@ -200,16 +193,25 @@ def load_images(samples: Sequence[Sample]) -> tuple[NDArray[np.uint8], NDArray[n
 
     def load(sample: Sample) -> NDArray[np.uint8]:
         try:
-            return squeeze(decode(sample.path.read_bytes()))
+            return _pooled(squeeze(decode(sample.path.read_bytes())), pool)
         except (UnreadableImageError, OSError) as error:
             raise DatasetError(f"{sample.path}: {error} Remove or replace the file.") from error
 
-    images = np.empty((len(samples), SIDE, SIDE), np.uint8)
-    with ThreadPoolExecutor() as pool:
-        decoded = track(pool.map(load, samples), "Reading images", len(samples))
+    side = SIDE // pool
+    images = np.empty((len(samples), side, side), np.uint8)
+    with ThreadPoolExecutor() as threads:
+        decoded = track(threads.map(load, samples), "Reading images", len(samples))
         for index, image in enumerate(decoded):
             images[index] = image
     return images, np.array([sample.label for sample in samples], np.float32)
+
+
+def _pooled(image: NDArray[np.uint8], pool: int) -> NDArray[np.uint8]:
+    if pool == 1:
+        return image
+    side = len(image) // pool
+    means = image.reshape(side, pool, side, pool).mean(axis=(1, 3))
+    return np.round(means).astype(np.uint8)
 
 
 def balanced_class_weights(samples: Sequence[Sample]) -> dict[int, float]:
@@ -231,10 +233,10 @@ def count_labels(samples: Sequence[Sample]) -> dict[str, int]:
     }
 
 
-def _spec(model_file: Path, facts: dict[str, Any]) -> ModelSpec:
+def _spec(recipe: Recipe, model_file: Path, facts: dict[str, Any]) -> ModelSpec:
     return ModelSpec(
-        name="article",
-        title="The article's CNN, trained from scratch",
+        name=recipe.name,
+        title=recipe.title,
         file=model_file.name,
         sha256=sha256_of(model_file),
         bytes=model_file.stat().st_size,
@@ -243,19 +245,22 @@ def _spec(model_file: Path, facts: dict[str, Any]) -> ModelSpec:
 
 
 def _training_facts(
-    data: Path, training: Sequence[Sample], run: dict[str, Any], checkpoints: Checkpoints
+    recipe: Recipe,
+    data: Path,
+    training: Sequence[Sample],
+    run: dict[str, Any],
+    history: list[dict[str, float]],
+    epoch: int,
 ) -> dict[str, Any]:
-    best = checkpoints.history[checkpoints.best_epoch - 1]
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "data": data.resolve().name,
         "median_source_size": _median_size(training),
         **run,
-        "recipe": RECIPE,
-        "epochs": len(checkpoints.history),
-        "best_epoch": checkpoints.best_epoch,
-        "best_validation_loss": best["val_loss"],
-        "best_validation_accuracy": best["val_accuracy"],
+        "recipe": {"batch_size": recipe.batch_size, "max_epochs": recipe.epochs, **recipe.facts},
+        "epochs": len(history),
+        "shipped_epoch": epoch,
+        "figures_of_that_epoch": history[epoch - 1],
         "versions": {
             "xray_classifier": xray_classifier.__version__,
             "python": platform.python_version(),
