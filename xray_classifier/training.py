@@ -75,7 +75,7 @@ class Batches(keras.utils.PyDataset):
         labels: shape (n,), 0 or 1.
         seed: order and augmentation follow from it and the epoch, so that a resumed run sees the
             batches that an uninterrupted one would; None keeps order and images as they are.
-        epoch: the first epoch that will be drawn.
+        epoch: where the count starts; Keras counts on once before the first epoch, resumed or not.
     """
 
     def __init__(
@@ -135,6 +135,10 @@ def train_article(data: Path, out: Path, seed: int, patients: dict[str, str] | N
     training, validation = split_by_patient(
         select(find_samples(data, patients), "train", "val", "all")
     )
+    if not validation:
+        raise DatasetError(
+            f"{data} has too few patients to hold some back for validation. Add radiographs."
+        )
     run = describe_run(training, validation, seed)
     checkpoints = fit(training, validation, out / "checkpoint", run)
     _write_history(checkpoints.history, out)
@@ -173,6 +177,7 @@ def fit(
     checkpoints = Checkpoints(folder, run, companions)
     if checkpoints.stopped:
         return checkpoints
+    weights = balanced_class_weights(training)
     model = checkpoints.load_last() or build_article_cnn(LEARNING_RATE)
     done = len(checkpoints.history)
     model.fit(
@@ -180,7 +185,7 @@ def fit(
         validation_data=Batches(*load_images(validation)),
         initial_epoch=done,
         epochs=MAX_EPOCHS,
-        class_weight=balanced_class_weights(training),
+        class_weight=weights,
         callbacks=[*companions, checkpoints],
         shuffle=False,  # Batches draws its own order
         verbose="auto",
