@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 
-from xray_classifier import files
 from xray_classifier.checkpoints import Checkpoints
 from xray_classifier.errors import DatasetError
 
@@ -17,8 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 RUN = {"seed": 1, "training_images": {"normal": 2, "pneumonia": 2}}
 EPOCHS = 12
+STEPS = 2  # an epoch
 X = np.array([[1.0], [-1.0], [2.0], [-2.0]])
-LEARNT, WANTED = 2.0, 0.55  # the slope in the training data, and in the validation data
+LEARNT, WANTED = 2.0, 0.5  # the slope in the training data, and in the validation data
 
 
 class Killed(BaseException):
@@ -43,14 +44,14 @@ def line() -> Any:
     """One weight that starts at 0 and passes the best validation loss on its way up."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     model.set_weights([np.zeros((1, 1))])
-    model.compile(keras.optimizers.Adam(0.05), loss="mse", run_eagerly=True)
+    model.compile(keras.optimizers.Adam(0.1), loss="mse", run_eagerly=True)
     return model
 
 
 def train(folder: Path, *further: Any, epochs: int = EPOCHS) -> Checkpoints:
     """Train from where `folder` left it, with early stopping and the plateau rule."""
     companions = [
-        keras.callbacks.EarlyStopping("val_loss", patience=4),
+        keras.callbacks.EarlyStopping("val_loss", patience=3),
         keras.callbacks.ReduceLROnPlateau("val_loss", patience=2, factor=0.3, cooldown=1),
     ]
     checkpoints = Checkpoints(folder, RUN, companions)
@@ -59,7 +60,7 @@ def train(folder: Path, *further: Any, epochs: int = EPOCHS) -> Checkpoints:
         model.fit(
             X,
             LEARNT * X,
-            batch_size=1,
+            batch_size=len(X) // STEPS,
             validation_data=(X, WANTED * X),
             initial_epoch=len(checkpoints.history),
             epochs=epochs,
@@ -72,6 +73,12 @@ def train(folder: Path, *further: Any, epochs: int = EPOCHS) -> Checkpoints:
 
 def files_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+def updates(checkpoints: Checkpoints) -> int:
+    """How many updates the optimizer of the last model has made."""
+    model: Any = checkpoints.load_last()
+    return int(model.optimizer.iterations)
 
 
 def weight(model: Any) -> float:
@@ -134,7 +141,7 @@ def test_the_best_model_comes_without_its_optimizer_and_the_last_with_it(
     whole: Checkpoints,
 ) -> None:
     assert not whole.load_best().compiled
-    assert whole.load_last().optimizer.iterations == len(X) * len(whole.history)
+    assert updates(whole) == STEPS * len(whole.history)
 
 
 def test_the_history_names_its_epochs(whole: Checkpoints) -> None:
@@ -154,7 +161,7 @@ def test_a_new_folder_has_nothing_to_resume(tmp_path: Path) -> None:
 # --- what a resumed run does
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 4, 6, 7])
+@pytest.mark.parametrize("epoch", [1, 3, 5, 6])
 def test_a_run_killed_in_any_epoch_ends_as_if_it_had_not_been(
     tmp_path: Path, whole: Checkpoints, epoch: int
 ) -> None:
@@ -199,14 +206,14 @@ def dies_before_moving_the_state(patch: pytest.MonkeyPatch) -> None:
 
 
 def dies_before_moving(patch: pytest.MonkeyPatch, due: Callable[[Path], bool]) -> None:
-    real = files.os.replace
+    real = os.replace
 
     def replace(source: Path, target: Path) -> None:
         if due(target):
             raise Killed
         real(source, target)
 
-    patch.setattr(files.os, "replace", replace)
+    patch.setattr(os, "replace", replace)
 
 
 def dies_after_the_model_file(patch: pytest.MonkeyPatch) -> None:
@@ -240,7 +247,7 @@ def test_a_kill_while_epoch_4_is_written_leaves_epoch_3_usable(
 
     left = Checkpoints(tmp_path, RUN, [])
     assert left.history == [pytest.approx(row, rel=1e-6) for row in whole.history[:3]]
-    assert left.load_last().optimizer.iterations == 3 * len(X)
+    assert updates(left) == 3 * STEPS
     assert left.load_best() is not None
     assert_same(train(tmp_path), whole)
 

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -51,34 +51,32 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        content = self.server.content
         self.server.asked.append(self.path)
-        match self.path.strip("/"):
-            case "whole":
-                self.answer(content)
-            case "together":
-                self.server.both_there.wait(timeout=30)
-                self.answer(content)
-            case "breaks-off":
-                self.answer(content[: len(content) // 2], announced=len(content))
-            case "breaks-off-unannounced":
-                self.answer(content[: len(content) // 2], announced=None)
-            case "altered":
-                self.answer(content[:-1] + b"?")
-            case "shorter":
-                self.answer(content[:-1])
-            case "longer":
-                self.answer(content + b"?")
-            case "endless":
-                self.answer_endlessly()
-            case "page":
-                self.answer(b"<html>Sign in</html>", kind="text/html")
-            case "moved":
-                self.send_response(302)
-                self.send_header("Location", "/whole")
-                self.end_headers()
-            case _:
-                self.send_error(404)
+        content = self.server.content
+        half = content[: len(content) // 2]
+        answers: dict[str, Callable[[], None]] = {
+            "/whole": lambda: self.answer(content),
+            "/together": lambda: self.answer_together(content),
+            "/breaks-off": lambda: self.answer(half, announced=len(content)),
+            "/breaks-off-unannounced": lambda: self.answer(half, announced=None),
+            "/altered": lambda: self.answer(content[:-1] + b"?"),
+            "/shorter": lambda: self.answer(content[:-1]),
+            "/longer": lambda: self.answer(content + b"?"),
+            "/endless": self.answer_endlessly,
+            "/page": lambda: self.answer(b"<html>Sign in</html>", kind="text/html"),
+            "/moved": self.answer_that_it_moved,
+        }
+        answers.get(self.path, lambda: self.send_error(404))()
+
+    def answer_together(self, content: bytes) -> None:
+        """Wait until a second client has asked too."""
+        self.server.both_there.wait(timeout=30)
+        self.answer(content)
+
+    def answer_that_it_moved(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "/whole")
+        self.end_headers()
 
     def answer(
         self, content: bytes, announced: int | None = -1, kind: str = "application/octet-stream"
@@ -153,13 +151,13 @@ def test_a_redirect_is_followed(server: Server, path: Path) -> None:
 @pytest.mark.parametrize(
     ("served", "message"),
     [
-        ("breaks-off", "could not be fetched from .* Try again later"),
+        ("breaks-off", "could not be fetched from .* then try again"),
         ("breaks-off-unannounced", "serves another file than model tiny"),
         ("altered", "serves another file than model tiny"),
         ("shorter", "serves another file than model tiny"),
         ("longer", "serves more than the 2097152 bytes of model tiny. Check the id or URL"),
         ("page", "serves another file than model tiny"),
-        ("gone", "could not be fetched from .*404.* Try again later"),
+        ("gone", "could not be fetched from .*404.* then try again"),
     ],
 )
 def test_anything_else_leaves_no_file_and_no_part_of_one(
@@ -353,7 +351,8 @@ def test_a_model_that_is_not_there_is_fetched_and_answers(
 ) -> None:
     import numpy as np
 
-    from xray_classifier.loading import load_classifier, sha256_of
+    from xray_classifier.files import sha256_of
+    from xray_classifier.loading import load_classifier
 
     monkeypatch.delenv("XRAY_CLASSIFIER_TINY_URL", raising=False)
     path.parent.mkdir()

@@ -5,14 +5,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from conftest import tiny_model
 
 from xray_classifier import loading
 from xray_classifier.errors import ModelUnavailableError
-from xray_classifier.loading import load_classifier, model_names, sha256_of
+from xray_classifier.files import sha256_of
+from xray_classifier.loading import load_classifier, model_names
 from xray_classifier.prediction import Classifier
 from xray_classifier.spec import ModelSpec, write_spec
 
@@ -318,7 +319,7 @@ def legacy_h5(path: Path, side: int) -> None:
         for layer, arrays in weights.items():
             inner = group.create_group(layer)
             names = [f"{layer}/{name}".encode() for name in arrays]
-            inner.attrs["weight_names"] = names if names else np.array([], "S1")
+            inner.attrs["weight_names"] = names or np.array([], "S1")
             for name, array in arrays.items():
                 inner.create_dataset(f"{layer}/{name}", data=array)
         optimizer = file.create_group("optimizer_weights")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
@@ -52,7 +53,8 @@ class Checkpoints(keras.callbacks.Callback):
     @property
     def best_epoch(self) -> int:
         """The epoch with the lowest validation loss so far, counted from 1."""
-        return int(min(self.history, key=lambda row: row["val_loss"])["epoch"])
+        lowest = min(self.history, key=lambda row: np.nan_to_num(row["val_loss"], nan=np.inf))
+        return int(lowest["epoch"])
 
     def load(self, epoch: int) -> keras.Model:
         """Load the model, with its optimizer, as a whole epoch (counted from 1) left it."""

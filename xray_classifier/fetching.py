@@ -24,13 +24,13 @@ def fetch(spec: ModelSpec, path: Path, source: str | None) -> None:
     Raises:
         ModelUnavailableError: there is no source, the download failed, or other bytes came.
     """
+    source = (source or "").strip()
     if not source:
         raise ModelUnavailableError(
             f"The model file {path} is missing, and nothing says where to fetch it. Restore it "
             "from the repository, or set the Google Drive id or URL as the README describes."
         )
     import gdown
-    import requests
 
     def refuse_excess(received: int, _total: int | None) -> None:
         if received > spec.bytes:
@@ -54,10 +54,13 @@ def fetch(spec: ModelSpec, path: Path, source: str | None) -> None:
             f"{source} serves another file than model {spec.name} ({spec.bytes} bytes, sha256 "
             f"{spec.sha256[:12]}…). Check the id or URL."
         ) from error
-    except (gdown.exceptions.DownloadError, requests.RequestException, OSError) as error:
+    except ModelUnavailableError:
+        raise
+    except Exception as error:  # gdown lets through what its transport and its parsers raise
+        reason = " ".join(str(error).split())
         raise ModelUnavailableError(
-            f"Model {spec.name} could not be fetched from {source}: "
-            f"{' '.join(str(error).split())} Try again later."
+            f"Model {spec.name} could not be fetched from {source}: {reason}. "
+            "Check the id or URL and the network, then try again."
         ) from error
 
 

@@ -40,6 +40,7 @@ def load_classifier(model: str = DEFAULT_MODEL, source: str | None = None) -> Cl
     if description is None:
         return _load_unverified(Path(model))
     spec = read_spec(description)
+    _check_name(model, description, spec)
     path = description.parent / spec.file
     if not path.exists():
         fetch(spec, path, source or os.environ.get(source_variable(spec.name)) or spec.download)
@@ -68,6 +69,14 @@ def describe_model(model: str) -> Path | None:
             "or the path of a .keras or .h5 file."
         )
     return description
+
+
+def _check_name(model: str, description: Path, spec: ModelSpec) -> None:
+    name = Path(model).name
+    if Path(model).suffix in MODEL_SUFFIXES and name != spec.file:
+        raise ModelUnavailableError(
+            f"{description} describes {spec.file}, not {name}. Give that file, or move one of them."
+        )
 
 
 def source_variable(name: str) -> str:
@@ -109,7 +118,7 @@ def _open(path: Path) -> Any:
         raise ModelUnavailableError(
             f"The model file {path} cannot be opened by Keras {keras.__version__}: {reason}"
         ) from error
-    shapes = (model.input_shape, model.output_shape)
+    shapes = tuple(getattr(model, name, None) for name in ("input_shape", "output_shape"))
     if shapes != ((None, *INPUT_SHAPE), (None, 1)):
         raise ModelUnavailableError(
             f"The model in {path} takes {shapes[0]} and gives {shapes[1]}; wanted is a classifier "

@@ -51,6 +51,8 @@ class Classifier:
             ModelUnavailableError: the model answered with something that is no probability.
         """
         _check_batch(batch)
+        if not len(batch):
+            return np.empty(0)
         with self._lock:
             answer = self._forward(batch).numpy()
         probabilities = answer.astype(np.float64).reshape(-1)

@@ -24,6 +24,7 @@ _REQUIRED = {
     "bytes": int,
     "threshold": float,
 }
+_OPTIONAL = {"download": str | None, "training": dict, "results": dict}
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,12 @@ def read_spec(path: Path) -> ModelSpec:
         raise ModelUnavailableError(f"The model description {path} holds no JSON object.")
     known = {entry.name for entry in fields(ModelSpec)}
     problems = [f"{name} is unknown" for name in sorted(values.keys() - known)]
-    for name, kind in _REQUIRED.items():
-        if name not in values:
-            problems.append(f"{name} is missing")
-        elif not isinstance(values[name], kind):
-            problems.append(f"{name} is {values[name]!r}")
+    problems += [f"{name} is missing" for name in _REQUIRED.keys() - values.keys()]
+    problems += [
+        f"{name} is {values[name]!r}"
+        for name, kind in (_REQUIRED | _OPTIONAL).items()
+        if name in values and not isinstance(values[name], kind)
+    ]
     if problems:
         raise ModelUnavailableError(
             f"The model description {path} does not fit this program: {', '.join(problems)}. "

@@ -52,7 +52,7 @@ class Batches(keras.utils.PyDataset):
         recipe: gives batch size and augmentation.
         seed: order and augmentation follow from it and the epoch, so that a resumed run sees the
             batches that an uninterrupted one would; None keeps order and images as they are.
-        epoch: the first epoch that will be drawn.
+        epoch: where the count starts; Keras counts on once before the first epoch, resumed or not.
     """
 
     def __init__(
@@ -119,6 +119,10 @@ def train(
     training, validation = split_by_patient(
         select(find_samples(data, patients), "train", "val", "all")
     )
+    if not validation:
+        raise DatasetError(
+            f"{data} has too few patients to hold some back for validation. Add radiographs."
+        )
     run = {"recipe_name": recipe.name, **describe_run(training, validation, seed)}
     checkpoints = fit(recipe, training, validation, out / "checkpoint", run)
     _write_history(checkpoints.history, out)
@@ -157,6 +161,7 @@ def fit(
     keras.utils.set_random_seed(run["seed"])
     companions = recipe.callbacks()
     checkpoints = Checkpoints(folder, run, companions)
+    weights = balanced_class_weights(training)
     done = len(checkpoints.history)
     if checkpoints.stopped or done == recipe.epochs:
         return checkpoints
@@ -167,7 +172,7 @@ def fit(
         validation_data=Batches(*load_images(validation, recipe.pool), recipe),
         initial_epoch=done,
         epochs=recipe.epochs,
-        class_weight=balanced_class_weights(training),
+        class_weight=weights,
         callbacks=[*companions, checkpoints],
         shuffle=False,  # Batches draws its own order
         verbose="auto",
