@@ -1,0 +1,141 @@
+"""Does a model's verdict rest on lungs? Held-out radiographs, changed in what is no lung.
+
+Plain validation is blind to shortcuts, since held-out patients of the same hospital offer the same
+ones. Each perturbation here leaves the diagnosis as it was; a model that looks at lungs gives the
+same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from xray_classifier import perturbations
+from xray_classifier.datasets import Sample
+from xray_classifier.decoding import decode
+from xray_classifier.errors import DatasetError
+from xray_classifier.metrics import Labels, Probabilities
+from xray_classifier.prediction import Classifier
+from xray_classifier.preprocessing import Tensor, preprocess
+from xray_classifier.progress import track
+
+BATCH_SIZE = 32
+SEED = 0
+
+Perturbation = Callable[[Tensor, np.random.Generator], Tensor]
+
+PERTURBATIONS: dict[str, Perturbation] = {
+    "text in a corner": perturbations.paste_text,
+    "outer 10 % of another image": lambda batch, rng: perturbations.swap_border(batch, rng, 0.1),
+    "outer 10 % erased": lambda batch, rng: perturbations.erase_border(batch, rng, 0.1),
+    "cropped by 5 % a side": lambda batch, _rng: perturbations.crop(batch, 0.05),
+    "brighter by .1": lambda batch, _rng: perturbations.shift_grey(batch, 0.1, 1.0),
+    "darker by .1": lambda batch, _rng: perturbations.shift_grey(batch, -0.1, 1.0),
+    "contrast .75": lambda batch, _rng: perturbations.shift_grey(batch, 0.0, 0.75),
+    "contrast 1.25": lambda batch, _rng: perturbations.shift_grey(batch, 0.0, 1.25),
+    "gamma .75": lambda batch, _rng: perturbations.bend_grey(batch, 0.75),
+    "gamma 1.33": lambda batch, _rng: perturbations.bend_grey(batch, 1.33),
+    "noise, sigma .03": lambda batch, rng: perturbations.add_noise(batch, rng, 0.03),
+    "blur, 2 pixels of 500": lambda batch, _rng: perturbations.blur(batch, 2),
+    "JPEG quality 25": lambda batch, _rng: perturbations.compress(batch, 25),
+    "112 pixels a side": lambda batch, _rng: perturbations.coarsen(batch, 112),
+}
+
+BORDER_ALONE = {
+    "outer 10 % alone": lambda batch, _rng: perturbations.blank_centre(batch, 0.10),
+    "outer 14 % alone": lambda batch, _rng: perturbations.blank_centre(batch, 0.14),
+}
+
+
+def stress(samples: Sequence[Sample], classifier: Classifier) -> dict[str, Any]:
+    """Measure what each perturbation does to a model's answers.
+
+    Args:
+        samples: held-out radiographs of both classes.
+        classifier: the model.
+
+    Returns:
+        images, auc as they are; `perturbations`: for each its mean_change (mean absolute change
+        of the probability), verdicts_changed (fraction) and auc; `border_alone`: the AUC with
+        nothing of a lung left, .5 for a model that looks at lungs only.
+    """
+    labels = np.array([sample.label for sample in samples], np.intp)
+    order = np.random.default_rng(SEED).permutation(len(samples))  # neighbours share a class
+    shuffled = [samples[index] for index in order]
+    names = {**PERTURBATIONS, **BORDER_ALONE}
+    plain, changed = _probabilities(shuffled, classifier, names)
+    return {
+        "images": len(samples),
+        "auc": float(roc_auc_score(labels[order], plain)),
+        "perturbations": {
+            name: _compare(labels[order], plain, changed[name], classifier.spec.threshold)
+            for name in PERTURBATIONS
+        },
+        "border_alone": {
+            name: float(roc_auc_score(labels[order], changed[name])) for name in BORDER_ALONE
+        },
+    }
+
+
+def compare_resolutions(
+    samples: Sequence[Sample], full: Path, classifier: Classifier
+) -> dict[str, Any]:
+    """Compare the answers for radiographs and for the same ones at full resolution.
+
+    Args:
+        samples: radiographs; those without a partner of the same name in `full` are left out.
+        full: a folder with full-resolution copies, at any depth.
+        classifier: the model.
+
+    Raises:
+        DatasetError: no radiograph has a partner.
+    """
+    partners = {path.name: path for path in full.rglob("*") if path.is_file()}
+    pairs = [sample for sample in samples if sample.path.name in partners]
+    if not pairs:
+        raise DatasetError(f"{full} holds no file with the name of one of the radiographs.")
+    small = _plain(pairs, classifier)
+    large = [
+        Sample(partners[sample.path.name], sample.label, sample.split, sample.patient)
+        for sample in pairs
+    ]
+    labels = np.array([sample.label for sample in pairs], np.intp)
+    compared = _compare(labels, small, _plain(large, classifier), classifier.spec.threshold)
+    return {"images": len(pairs), **compared}
+
+
+def _compare(
+    labels: Labels, plain: Probabilities, changed: Probabilities, threshold: float
+) -> dict[str, float]:
+    return {
+        "mean_change": float(np.abs(changed - plain).mean()),
+        "verdicts_changed": float(((changed >= threshold) != (plain >= threshold)).mean()),
+        "auc": float(roc_auc_score(labels, changed)),
+    }
+
+
+def _plain(samples: Sequence[Sample], classifier: Classifier) -> Probabilities:
+    return _probabilities(samples, classifier, {})[0]
+
+
+def _probabilities(
+    samples: Sequence[Sample], classifier: Classifier, changes: dict[str, Perturbation]
+) -> tuple[Probabilities, dict[str, Probabilities]]:
+    rng = np.random.default_rng(SEED)
+    plain: list[Probabilities] = []
+    changed: dict[str, list[Probabilities]] = {name: [] for name in changes}
+    for batch in track(_batches(samples), "Judging", -(-len(samples) // BATCH_SIZE)):
+        plain.append(classifier.probabilities(batch))
+        for name, change in changes.items():
+            changed[name].append(classifier.probabilities(change(batch, rng)))
+    return np.concatenate(plain), {name: np.concatenate(all_) for name, all_ in changed.items()}
+
+
+def _batches(samples: Sequence[Sample]) -> Iterator[Tensor]:
+    for start in range(0, len(samples), BATCH_SIZE):
+        part = samples[start : start + BATCH_SIZE]
+        yield np.stack([preprocess(decode(sample.path.read_bytes())) for sample in part])
