@@ -35,11 +35,11 @@ from xray_classifier.datasets import (
     Sample,
     find_samples,
     fingerprint,
+    read_image,
     select,
     split_by_patient,
 )
-from xray_classifier.decoding import decode
-from xray_classifier.errors import DatasetError, UnreadableImageError
+from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically, sha256_of
 from xray_classifier.preprocessing import SIDE, Tensor, scale, squeeze
 from xray_classifier.progress import track
@@ -204,10 +204,7 @@ def load_images(samples: Sequence[Sample]) -> tuple[NDArray[np.uint8], NDArray[n
     """
 
     def load(sample: Sample) -> NDArray[np.uint8]:
-        try:
-            return squeeze(decode(sample.path.read_bytes()))
-        except (UnreadableImageError, OSError) as error:
-            raise DatasetError(f"{sample.path}: {error} Remove or replace the file.") from error
+        return squeeze(read_image(sample))
 
     images = np.empty((len(samples), SIDE, SIDE), np.uint8)
     with ThreadPoolExecutor() as pool:
