@@ -321,7 +321,7 @@ def test_tiff_with_a_broken_second_page_is_refused() -> None:
 
 def test_bytes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "MAX_BYTES", 2**20)
-    with pytest.raises(UnreadableImageError, match="has 2 MB; the limit is 1 MB"):
+    with pytest.raises(UnreadableImageError, match="too large; the limit is 1 MB"):
         decode(bytes(2 * 2**20))
 
 

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 
 from xray_classifier import plots
 from xray_classifier.augmentation import augment
-from xray_classifier.datasets import LABELS, Sample
-from xray_classifier.decoding import decode
+from xray_classifier.datasets import LABELS, Sample, read_image
 from xray_classifier.preprocessing import preprocess
 
 IMAGES = 20
@@ -24,6 +23,6 @@ def draw(samples: Sequence[Sample], seed: int) -> Figure:
     rng = np.random.default_rng(seed)
     count = min(IMAGES, len(samples))
     chosen = [samples[index] for index in rng.choice(len(samples), count, replace=False)]
-    batch = np.stack([preprocess(decode(sample.path.read_bytes())) for sample in chosen])
+    batch = np.stack([preprocess(read_image(sample)) for sample in chosen])
     augmented = np.round(augment(batch, rng)[..., 0] * 255).astype(np.uint8)
     return plots.image_grid(list(augmented), [LABELS[sample.label] for sample in chosen])

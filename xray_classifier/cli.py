@@ -32,16 +32,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()  # here, where a reader that has gone is still caught
     except XrayClassifierError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_USAGE
     except BrokenPipeError:  # the reader, `head` for example, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a path that cannot be read or written
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_USAGE
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    return status
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -126,11 +131,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     classifier = load_classifier(options.model)
     result = evaluation.evaluate(samples, classifier)
     evaluation.write_evaluation(result, options.data, options.out)
-    summary = result.summary()
-    print(records.describe(summary))
+    print(records.describe(result.summary))
     print(f"Figures, plots and probabilities are in {options.out}/", file=sys.stderr)
     if options.record:
-        records.record(classifier.spec, options.data, options.split, summary)
+        records.record(classifier.spec, options.data, options.split, result.summary)
     return 0
 
 
@@ -225,8 +229,12 @@ def _summary(options: argparse.Namespace) -> int:
             raise _missing_package(error, "requirements-dev.txt") from error
         from xray_classifier.files import replace_atomically
 
+        for layer in model.layers:  # visualkeras 0.2 reads what Keras 3 no longer has
+            layer.output_shape = layer.output.shape
         with replace_atomically(options.plot) as path:
-            visualkeras.layered_view(model, legend=True, to_file=str(path))
+            visualkeras.layered_view(
+                model, legend=True, legend_text_spacing_offset=0, to_file=str(path)
+            )
         print(options.plot)
     return 0
 
@@ -237,8 +245,10 @@ def _add_report(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _report(_options: argparse.Namespace) -> int:
-    from xray_classifier import reporting
-
+    try:
+        from xray_classifier import reporting
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, "requirements-dev.txt") from error
     reporting.update_readme()
     return 0
 

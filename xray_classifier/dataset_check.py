@@ -81,7 +81,8 @@ def check(samples: Sequence[Sample]) -> Check:
     unreadable = [
         (sample, reason) for sample, reason in zip(samples, reasons, strict=True) if reason
     ]
-    return Check(samples, unreadable, duplicates(samples))
+    readable = (sample for sample, reason in zip(samples, reasons, strict=True) if not reason)
+    return Check(samples, unreadable, duplicates(readable))
 
 
 def _problem(sample: Sample) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xray_classifier.errors import DatasetError
+from xray_classifier.decoding import GreyImage, decode
+from xray_classifier.errors import DatasetError, UnreadableImageError
 from xray_classifier.files import sha256_of
 
 _log = logging.getLogger(__name__)
@@ -151,6 +152,18 @@ def linked_groups(samples: list[Sample]) -> list[str]:
         for other in roots[1:]:
             parent[other] = roots[0]
     return [root_of(sample.patient) for sample in samples]
+
+
+def read_image(sample: Sample) -> GreyImage:
+    """Decode the radiograph of a sample, shape (height, width), uint8.
+
+    Raises:
+        DatasetError: the file cannot be read; the message names it.
+    """
+    try:
+        return decode(sample.path.read_bytes())
+    except (UnreadableImageError, OSError) as error:
+        raise DatasetError(f"{sample.path}: {error} Remove or replace the file.") from error
 
 
 def duplicates(samples: Iterable[Sample]) -> list[list[Sample]]:

@@ -47,7 +47,7 @@ def decode(data: bytes) -> GreyImage:
         )
     if len(data) > MAX_BYTES:
         raise UnreadableImageError(
-            f"The file has {len(data) / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB. "
+            f"The file is too large; the limit is {MAX_BYTES // 2**20} MB. "
             "Save the radiograph as JPEG or PNG."
         )
     with _open(data) as image:

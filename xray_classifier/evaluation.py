@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from xray_classifier.datasets import (
     Sample,
     find_samples,
     fingerprint,
+    read_image,
     select,
     split_by_patient,
 )
-from xray_classifier.decoding import decode
-from xray_classifier.errors import DatasetError, UnreadableImageError
+from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
 from xray_classifier.metrics import (
     Labels,
@@ -32,7 +33,7 @@ from xray_classifier.metrics import (
     measure,
     patient_intervals,
 )
-from xray_classifier.pipeline import classify
+from xray_classifier.pipeline import classify_image
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import squeeze
 from xray_classifier.progress import track
@@ -58,11 +59,12 @@ class Evaluation:
     probabilities: Probabilities
     threshold: float
 
-    @property
+    @cached_property
     def labels(self) -> Labels:
         """The true labels, shape (n,)."""
         return np.array([sample.label for sample in self.samples], np.intp)
 
+    @cached_property
     def summary(self) -> dict[str, Any]:
         """Compute the figures, each as [value, low, high] with its 95 % interval."""
         patients = [sample.patient for sample in self.samples]
@@ -106,13 +108,10 @@ def evaluate(samples: Sequence[Sample], classifier: Classifier) -> Evaluation:
     Raises:
         DatasetError: a file cannot be read; the message names it.
     """
-    probabilities = []
-    for sample in track(samples, "Evaluating", len(samples)):
-        try:
-            result = classify(sample.path.read_bytes(), classifier)
-        except (UnreadableImageError, OSError) as error:
-            raise DatasetError(f"{sample.path}: {error} Remove or replace the file.") from error
-        probabilities.append(result.probability)
+    probabilities = [
+        classify_image(read_image(sample), classifier).probability
+        for sample in track(samples, "Evaluating", len(samples))
+    ]
     return Evaluation(list(samples), np.array(probabilities), classifier.spec.threshold)
 
 
@@ -123,14 +122,14 @@ def write_evaluation(evaluation: Evaluation, data: Path, out: Path) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     with replace_atomically(out / "metrics.json") as path:
-        path.write_text(json.dumps(evaluation.summary(), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(evaluation.summary, indent=2) + "\n", encoding="utf-8")
     with replace_atomically(out / "classification_report.txt") as path:
         path.write_text(_report(evaluation), encoding="utf-8")
     _write_predictions(evaluation, data, out / "predictions.csv")
     labels, probabilities = evaluation.labels, evaluation.probabilities
     table = confusion(labels, probabilities, evaluation.threshold)
     false_rate, true_rate, _ = roc_curve(labels, probabilities)
-    auc = measure(labels, probabilities, evaluation.threshold)["auc"]
+    auc = evaluation.summary["figures"]["auc"][0]
     for name, figure in {
         "confusion_matrix": plots.confusion(table, LABELS),
         "roc": plots.roc(false_rate, true_rate, auc),
@@ -159,7 +158,7 @@ def _write_predictions(evaluation: Evaluation, data: Path, target: Path) -> None
         for sample, probability in zip(evaluation.samples, evaluation.probabilities, strict=True):
             file = sample.path.relative_to(data).as_posix()
             verdict = judge(probability, evaluation.threshold)
-            writer.writerow([file, LABELS[sample.label], f"{probability:.6f}", verdict])
+            writer.writerow([file, LABELS[sample.label], f"{probability:.9g}", verdict])
 
 
 def _grid(evaluation: Evaluation) -> Figure:
@@ -171,4 +170,4 @@ def _grid(evaluation: Evaluation) -> Figure:
         f"{LABELS[sample.label]}\npneumonia {percent(evaluation.probabilities[index])}"
         for sample, index in zip(samples, chosen, strict=True)
     ]
-    return plots.image_grid([squeeze(decode(s.path.read_bytes())) for s in samples], titles)
+    return plots.image_grid([squeeze(read_image(sample)) for sample in samples], titles)

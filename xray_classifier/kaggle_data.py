@@ -47,7 +47,7 @@ def download(dataset: str, dest: Path) -> None:
             unpacked = kagglehub.dataset_download(dataset, output_dir=f"{folder}/data")
         except Exception as error:  # the client lets through what its transport raises
             raise DatasetError(
-                f"{dataset} could not be downloaded: {' '.join(str(error).split())} "
+                f"{dataset} could not be downloaded: {' '.join(str(error).split())}. "
                 f"Check the network and the token. {_ACCESS_HELP}"
             ) from error
         os.replace(unpacked, dest)

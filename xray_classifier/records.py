@@ -12,7 +12,7 @@ from xray_classifier.datasets import LABELS
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import replace_atomically
 from xray_classifier.loading import MODEL_FOLDER
-from xray_classifier.spec import ModelSpec, write_spec
+from xray_classifier.spec import ModelSpec, read_spec, write_spec
 
 LEDGER = "EVALUATIONS.md"
 TEST_SPLIT = "test"
@@ -38,27 +38,29 @@ def describe(summary: dict[str, Any]) -> str:
 def record(
     spec: ModelSpec, data: Path, split: str, summary: dict[str, Any], folder: Path = MODEL_FOLDER
 ) -> None:
-    """Keep the figures in the model's JSON, and a look at a test split in the ledger.
+    """Keep a look at a test split in the ledger, and a shipped model's figures in its JSON.
 
     Raises:
-        ModelUnavailableError: the model is not one of `folder`, so there is no JSON to keep them.
+        ModelUnavailableError: the model has no JSON beside it, so nothing vouches for it.
     """
-    path = folder / f"{spec.name}.json"
-    if not (spec.sha256 and path.exists()):
+    if not spec.sha256:
         raise ModelUnavailableError(
-            f"Figures are kept for the models in {folder} only, and {spec.name} is none. Move its "
-            ".keras and .json there first."
+            f"{spec.file} has no JSON beside it, so that nothing says what was measured. Figures "
+            "are kept for models that `train` wrote."
         )
     key = f"{data.resolve().name}/{split}"
-    write_spec(replace(spec, results=spec.results | {key: summary}), path)
     if split == TEST_SPLIT:
         _add_to_ledger(folder / LEDGER, spec, key, summary)
+    path = folder / f"{spec.name}.json"
+    shipped = read_spec(path) if path.exists() else None
+    if shipped and shipped.sha256 == spec.sha256:
+        write_spec(replace(shipped, results=shipped.results | {key: summary}), path)
 
 
 def _add_to_ledger(ledger: Path, spec: ModelSpec, key: str, summary: dict[str, Any]) -> None:
     identity = f"{spec.sha256[:12]} | {summary['data_sha256'][:12]} | {spec.threshold}"
     text = ledger.read_text(encoding="utf-8")
-    if identity in text:
+    if f"| {identity} |" in text:
         return  # the same model, data and threshold gave the same figures before
     figures = summary["figures"]
     (normal, _), (_, pneumonia) = summary["confusion"]
@@ -69,7 +71,8 @@ def _add_to_ledger(ledger: Path, spec: ModelSpec, key: str, summary: dict[str, A
     )
     today = datetime.now(UTC).date().isoformat()
     command = f"`evaluate {spec.name} --data {Path(key).parent} --split {Path(key).name}`"
-    line = f"| {today} | {_commit()} | {spec.name} | {identity} | {command} | {result} |\n"
+    name = f"{spec.name}, seed {spec.training.get('seed', '?')}"
+    line = f"| {today} | {_commit()} | {name} | {identity} | {command} | {result} |\n"
     with replace_atomically(ledger) as temporary:
         temporary.write_text(text + line, encoding="utf-8")
 

@@ -45,12 +45,12 @@ def list_files(given: Iterable[str]) -> dict[str, Path]:
         Paths by the name that their row will bear, in the order of the names.
 
     Raises:
-        FileNotFoundError: with the path that does not exist.
+        FileNotFoundError: with the path that is no file or folder.
     """
     files: dict[str, Path] = {}
     for name in given:
         path = Path(name)
-        if not path.exists():
+        if not name or not (path.is_dir() or path.is_file()):
             raise FileNotFoundError(name)
         shown = name.replace(os.sep, "/")
         if path.is_dir():
@@ -82,12 +82,17 @@ def score(files: dict[str, Path], classifier: Classifier) -> Iterator[Row]:
 
 
 def _inside(folder: Path) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder):
+    """List what is to be read, and the folders inside that cannot be listed: each gets a row."""
+    closed: list[str] = []
+    for parent, folders, names in os.walk(
+        folder, onerror=lambda error: closed.append(error.filename)
+    ):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(parent, name)
             if not name.startswith(".") and path.is_file():
                 yield path.relative_to(folder).as_posix()
+    yield from (Path(name).relative_to(folder).as_posix() for name in closed)
 
 
 def _read(path: Path) -> bytes:

@@ -34,7 +34,7 @@ def table_lines(rows: Iterable[Row]) -> Lines:
     """Write each row for people: verdict, probability of pneumonia, file or what is wrong."""
     yield f"{'verdict':12}{'pneumonia':>12}  file", None
     for row in rows:
-        file = row.file.encode("unicode_escape", "backslashreplace").decode()
+        file = "".join(_shown(sign) for sign in row.file)
         if row.probability is None:
             yield f"{row.status:12}{'':12}  {file}: {row.message}", row
         else:
@@ -48,7 +48,13 @@ FORMATS: dict[str, Callable[[Iterable[Row]], Lines]] = {
 }
 
 
+def _shown(sign: str) -> str:
+    """Escape what would break a line, and the sign that escapes."""
+    return sign if sign.isprintable() and sign != "\\" else ascii(sign)[1:-1]
+
+
 def _csv_line(values: list[object] | list[str]) -> str:
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="").writerow(values)
-    return stream.getvalue()
+    # Until Python 3.13 line breaks in a name are quoted only if the terminator holds them.
+    csv.writer(stream, lineterminator="\r\n").writerow(values)
+    return stream.getvalue().removesuffix("\r\n")

@@ -31,11 +31,11 @@ from xray_classifier.datasets import (
     Sample,
     find_samples,
     fingerprint,
+    read_image,
     select,
     split_by_patient,
 )
-from xray_classifier.decoding import decode
-from xray_classifier.errors import DatasetError, UnreadableImageError
+from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically, sha256_of
 from xray_classifier.preprocessing import SIDE, Tensor, scale, squeeze
 from xray_classifier.progress import track
@@ -197,10 +197,7 @@ def load_images(
     """
 
     def load(sample: Sample) -> NDArray[np.uint8]:
-        try:
-            return _pooled(squeeze(decode(sample.path.read_bytes())), pool)
-        except (UnreadableImageError, OSError) as error:
-            raise DatasetError(f"{sample.path}: {error} Remove or replace the file.") from error
+        return _pooled(squeeze(read_image(sample)), pool)
 
     side = SIDE // pool
     images = np.empty((len(samples), side, side), np.uint8)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xray_classifier.errors import DatasetError
+from xray_classifier.reporting import END, START, results_table, update_readme
+from xray_classifier.spec import ModelSpec, write_spec
+
+SUMMARY: dict[str, Any] = {
+    "images": 10,
+    "patients": 7,
+    "threshold": 0.5,
+    "confusion": [[3, 1], [2, 4]],
+    "figures": {
+        "loss": [0.51234, 0.4, 0.6],
+        "accuracy": [0.7, 0.55, 0.85],
+        "sensitivity": [0.6667, 0.5, 0.8],
+        "specificity": [0.75, 0.6, 0.9],
+        "auc": [0.81239, 0.7, 0.9],
+    },
+}
+SPEC = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A folder with one model that was measured twice."""
+    results = {"set/test": SUMMARY, "set/holdout": SUMMARY}
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_spec(replace(SPEC, results=results), folder / "tiny.json")
+    return folder
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_article_stands_first_with_its_counts(models: Path) -> None:
+    heading, rule, article, *_ = map(cells, results_table(models).splitlines())
+    assert len(heading) == len(rule) == len(article)
+    assert dict(zip(heading, article, strict=True)) == {
+        "model": "the article, as published",
+        "data": "its own full-resolution test images",
+        "images (patients)": "624",
+        "right": "569",
+        "accuracy": "91.2% (88.7% to 93.2%)",
+        "sensitivity": "97.2% (95.0% to 98.4%)",
+        "specificity": "81.2% (75.7% to 85.7%)",
+        "AUC": "-",
+        "loss": "0.3132",
+    }
+
+
+def test_recorded_result_stands_with_its_intervals(models: Path) -> None:
+    assert cells(results_table(models).splitlines()[-1]) == [
+        "tiny (abababab)",
+        "set/test",
+        "10 (7)",
+        "7",
+        "70.0% (55.0% to 85.0%)",
+        "66.7% (50.0% to 80.0%)",
+        "75.0% (60.0% to 90.0%)",
+        "0.8124 (0.7000 to 0.9000)",
+        "0.5123 (0.4000 to 0.6000)",
+    ]
+
+
+def test_results_are_sorted_by_model_and_data(models: Path) -> None:
+    results = dict.fromkeys(("z/test", "a/test"), SUMMARY)
+    write_spec(replace(SPEC, name="big", results=results), models / "big.json")
+    shown = [cells(line)[:2] for line in results_table(models).splitlines()[3:]]
+    assert shown == [
+        ["big (abababab)", "a/test"],
+        ["big (abababab)", "z/test"],
+        ["tiny (abababab)", "set/holdout"],
+        ["tiny (abababab)", "set/test"],
+    ]
+
+
+def test_model_that_was_not_measured_has_no_row(tmp_path: Path) -> None:
+    write_spec(SPEC, tmp_path / "tiny.json")
+    assert "tiny" not in results_table(tmp_path)
+
+
+def test_only_what_stands_between_the_marks_is_replaced(models: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    before, after = "# Title\n\n| an | other table |\n\n", "\n\nEnd – with an umlaut: ü\n"
+    readme.write_text(f"{before}{START}\nold\n{END}{after}", encoding="utf-8")
+    update_readme(readme, models)
+    expected = f"{before}{START}\n{results_table(models)}\n{END}{after}"
+    assert readme.read_text(encoding="utf-8") == expected
+
+
+def test_a_second_update_changes_nothing(models: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"a\n{START}\n{END}\nb\n", encoding="utf-8")
+    update_readme(readme, models)
+    once = readme.read_bytes()
+    update_readme(readme, models)
+    assert readme.read_bytes() == once
+
+
+@pytest.mark.parametrize("text", ["", START, END, "results: written by `report`"])
+def test_readme_without_marks_is_an_error_and_stays(
+    text: str, models: Path, tmp_path: Path
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(text, encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"README\.md lacks the lines <!-- results.*Restore"):
+        update_readme(readme, models)
+    assert readme.read_text(encoding="utf-8") == text

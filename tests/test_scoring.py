@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import encoded, gradient, tiny_model
+
+from xray_classifier.decoding import MAX_BYTES
+from xray_classifier.pipeline import classify
+from xray_classifier.prediction import Classifier
+from xray_classifier.scoring import Row, list_files, score
+
+UNREADABLE_DEVICE = Path("/proc/self/mem")  # a regular file that even root cannot read from
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(*names: str) -> None:
+    for name in names:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"content")
+
+
+def flat(path: str | Path, grey: int) -> Path:
+    """An image of one grey, of which the tiny model thinks sigmoid(8 * grey / 255 - 4)."""
+    path = Path(path)
+    path.write_bytes(encoded(np.full((40, 50), grey, np.uint8)))
+    return path
+
+
+# Which files
+
+
+@pytest.mark.parametrize(
+    ("given", "prefix"),
+    [
+        ("dir", "dir/"),
+        ("dir/", "dir/"),
+        ("dir//", "dir/"),
+        ("./dir", "./dir/"),
+        ("../{parent}/dir", "../{parent}/dir/"),
+        ("{here}/dir", "{here}/dir/"),
+        (".", "./dir/"),
+        ("./", "./dir/"),
+    ],
+)
+def test_name_is_the_path_as_given_joined_with_the_path_inside(
+    given: str, prefix: str, here: Path
+) -> None:
+    write("dir/a.png", "dir/NORMAL/deep/x.jpeg")
+    given, prefix = (text.format(parent=here.name, here=here) for text in (given, prefix))
+    files = list_files([given])
+    assert list(files) == [f"{prefix}NORMAL/deep/x.jpeg", f"{prefix}a.png"]
+    for name, path in files.items():
+        assert path.samefile(name)
+
+
+@pytest.mark.parametrize("given", ["a.png", "./a.png", "dir/../a.png", "{here}/a.png"])
+def test_file_keeps_the_name_that_it_is_given_by(given: str, here: Path) -> None:
+    write("a.png", "dir/b.png")
+    given = given.format(here=here)
+    assert list(list_files([given])) == [given]
+
+
+def test_every_file_counts_whatever_its_name(here: Path) -> None:
+    names = {"a.png", "b", "c.txt", "Thumbs.db", "d.PNG", "e.tar.gz", "~f", "-g", "h.", " ", "*"}
+    write(*(f"dir/{name}" for name in names))
+    assert list_files(["dir"]).keys() == {f"dir/{name}" for name in names}
+
+
+def test_hidden_files_and_folders_are_passed_over_at_any_depth(here: Path) -> None:
+    write("dir/a", "dir/.b", "dir/.git/c", "dir/sub/.d", "dir/sub/.cache/deep/e", "dir/sub/f")
+    assert list(list_files(["dir"])) == ["dir/a", "dir/sub/f"]
+
+
+@pytest.mark.parametrize("given", [".hidden", ".hidden/a.png"])
+def test_hidden_path_counts_where_it_is_given_itself(given: str, here: Path) -> None:
+    write(".hidden/a.png")
+    assert list(list_files([given])) == [".hidden/a.png"]
+
+
+def test_only_regular_files_in_a_folder_count(here: Path) -> None:
+    write("dir/a")
+    os.mkfifo("dir/pipe")
+    Path("dir/broken").symlink_to("nowhere")
+    Path("dir/itself").symlink_to("itself")
+    assert list(list_files(["dir"])) == ["dir/a"]
+
+
+def test_link_that_leads_back_is_not_followed(here: Path) -> None:
+    write("dir/sub/a")
+    Path("dir/sub/loop").symlink_to(here / "dir", target_is_directory=True)
+    assert list(list_files(["dir"])) == ["dir/sub/a"]
+
+
+def test_names_are_sorted_over_all_that_is_given(here: Path) -> None:
+    write("b/z", "b/A", "b/a/x", "b/a.png", "a", "c")
+    files = list(list_files(["c", "b", "a"]))
+    assert files == sorted(files) == ["a", "b/A", "b/a.png", "b/a/x", "b/z", "c"]
+
+
+@pytest.mark.parametrize(
+    "given", [["dir", "dir"], ["dir", "dir/"], ["dir/a", "dir"], ["dir/a"] * 2]
+)
+def test_what_is_given_twice_counts_once(given: list[str], here: Path) -> None:
+    write("dir/a")
+    assert list(list_files(given)) == ["dir/a"]
+
+
+def test_empty_folder_has_no_files(here: Path) -> None:
+    assert list_files(["."]) == {}
+
+
+@pytest.mark.parametrize("name", [b"two\nlines", b'a,"b"', b"\xff\xfe.png", "ü.png".encode()])
+def test_awkward_names_lead_to_their_files(name: bytes, here: Path) -> None:
+    Path("dir").mkdir()
+    Path("dir", os.fsdecode(name)).write_bytes(b"content")
+    ((shown, path),) = list_files(["dir"]).items()
+    assert os.fsencode(shown) == b"dir/" + name
+    assert path.read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("missing", ["none.png", "dir/none", "none/", "dir/a/b", "broken"])
+def test_missing_path_is_an_error(missing: str, here: Path) -> None:
+    write("dir/a")
+    Path("broken").symlink_to("nowhere")
+    with pytest.raises(FileNotFoundError, match=f"^{missing}$"):
+        list_files(["dir", missing])
+
+
+# What comes of them
+
+
+def test_row_has_the_fields_of_the_contract() -> None:
+    assert [entry.name for entry in fields(Row)] == [
+        "file",
+        "status",
+        "probability",
+        "verdict",
+        "threshold",
+        "model",
+        "message",
+        "warnings",
+    ]
+
+
+@pytest.mark.parametrize(("grey", "verdict"), [(51, "normal"), (204, "pneumonia")])
+def test_image_is_judged_as_on_the_page(
+    grey: int, verdict: str, tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = flat(tmp_path / "a.png", grey)
+    (row,) = score({"shown": path}, tiny_classifier)
+    page = classify(path.read_bytes(), tiny_classifier)
+    assert row == Row("shown", "ok", page.probability, verdict, 0.5, "tiny", "", ())
+    assert row.probability == pytest.approx(1 / (1 + np.exp(4 - 8 * grey / 255)), abs=1e-5)
+
+
+@pytest.mark.parametrize(("nudge", "verdict"), [(0, "pneumonia"), (1e-9, "normal")])
+def test_pneumonia_begins_at_the_threshold_itself(
+    nudge: float, verdict: str, tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = flat(tmp_path / "a.png", 100)
+    at = classify(path.read_bytes(), tiny_classifier).probability
+    classifier = Classifier(tiny_model(), replace(tiny_classifier.spec, threshold=at + nudge))
+    (row,) = score({"a.png": path}, classifier)
+    assert (row.probability, row.verdict, row.threshold) == (at, verdict, at + nudge)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "The file is empty"),
+        (b"no image", "This is not an image that can be read"),
+        (encoded(gradient(100, 100), "JPEG")[:-200], "damaged or incomplete"),
+        (encoded(np.zeros((4, 4), np.uint8)), "at least 32 x 32 are needed"),
+    ],
+    ids=["empty", "text", "truncated", "tiny"],
+)
+def test_file_that_is_no_image_becomes_a_row_that_says_why(
+    content: bytes, message: str, tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    (row,) = score({"a.png": path}, tiny_classifier)
+    assert row == Row("a.png", "unreadable", None, None, 0.5, "tiny", row.message, ())
+    assert message in row.message
+
+
+def test_huge_file_is_refused_without_being_read_to_its_end(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "huge"
+    with path.open("wb") as stream:
+        stream.truncate(2000 * MAX_BYTES)  # 100 GB, as a sparse file
+    (row,) = score({"huge": path}, tiny_classifier)
+    assert row.status == "unreadable"
+    assert "the limit is 50 MB" in row.message
+
+
+def test_file_that_vanished_meanwhile_becomes_a_row(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    (row,) = score({"a.png": tmp_path / "a.png"}, tiny_classifier)
+    assert row.status == "unreadable"
+    assert row.message == "The file cannot be read: No such file or directory."
+
+
+def test_file_without_permission_becomes_a_row(
+    tiny_classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = flat(tmp_path / "a.png", 100)
+    monkeypatch.setattr(Path, "open", refuse)  # root may read whatever its permissions
+    (row,) = score({"a.png": path}, tiny_classifier)
+    assert (row.status, row.probability, row.verdict) == ("unreadable", None, None)
+    assert row.message == "The file cannot be read: Permission denied."
+
+
+@pytest.mark.skipif(not UNREADABLE_DEVICE.exists(), reason="needs Linux's /proc")
+def test_file_on_a_failing_disk_becomes_a_row(tiny_classifier: Classifier) -> None:
+    (row,) = score({"mem": UNREADABLE_DEVICE}, tiny_classifier)
+    assert row.status == "unreadable"
+    assert row.message == "The file cannot be read: Input/output error."
+
+
+def test_one_bad_file_never_stops_the_rest(tiny_classifier: Classifier, tmp_path: Path) -> None:
+    files = {}
+    for name in "abcd":
+        files[name] = flat(tmp_path / name, 100)
+    files["a"].write_bytes(b"")
+    files["c"].unlink()
+    rows = list(score(files, tiny_classifier))
+    assert [row.file for row in rows] == ["a", "b", "c", "d"]
+    assert [row.status for row in rows] == ["unreadable", "ok", "unreadable", "ok"]
+
+
+def test_rows_come_one_by_one(tiny_classifier: Classifier, tmp_path: Path) -> None:
+    rows = score({"a": flat(tmp_path / "a", 100), "b": tmp_path / "b"}, tiny_classifier)
+    assert isinstance(rows, Iterator)
+    assert next(rows).status == "ok"
+    flat(tmp_path / "b", 100)  # not looked at before its turn
+    assert next(rows).status == "ok"
