@@ -7,11 +7,12 @@ from PIL import Image
 
 from xray_classifier.decoding import MAX_BYTES, GreyImage, decode
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
-from xray_classifier.loading import DEFAULT_MODEL, load_classifier
-from xray_classifier.pipeline import Result, classify_image
+from xray_classifier.gate import ADVICE, OUTSIDE_POPULATION, Gate, load_gate
+from xray_classifier.loading import DEFAULT_MODEL, load_classifier, model_names
+from xray_classifier.pipeline import NOT_VALID, REJECTED, Result, classify_image
 from xray_classifier.prediction import Classifier
 from xray_classifier.spec import ModelSpec
-from xray_classifier.verdict import PNEUMONIA, percent
+from xray_classifier.verdict import NORMAL, PNEUMONIA, percent
 
 TITLE = "Pneumonia on children's chest X\u2011rays"  # a hyphen that does not break the line
 DISPLAY_SIDE = 1024  # pixels; the browser needs no more, the model sees the whole image
@@ -29,10 +30,23 @@ EMPTY_STATE = f"""
 """
 
 
+WARNINGS = {
+    OUTSIDE_POPULATION: "This chest looks unlike those of the children of 1 to 5 years that the "
+    "model learned from: an adult's, for example. The number may be far off.",
+    NOT_VALID: "The number below is not valid: the model was never meant for such an image.",
+}
+
+
 @st.cache_resource(show_spinner=False)
 def shared_classifier(name: str, source: str | None) -> Classifier:
     """Load a model once per process, for all visitors."""
     return load_classifier(name, source)
+
+
+@st.cache_resource(show_spinner=False)
+def shared_gate() -> Gate:
+    """Load the gate once per process, for all visitors."""
+    return load_gate()
 
 
 def main() -> None:
@@ -40,6 +54,7 @@ def main() -> None:
     st.set_page_config(TITLE, "🫁", layout="wide")
     st.title(TITLE)
     st.caption(STANDING_LINE)
+    name = st.sidebar.selectbox("Model", names := model_names(), names.index(DEFAULT_MODEL))
     upload = st.file_uploader("Chest X-ray")
     if upload is None:
         st.info(EMPTY_STATE)
@@ -47,9 +62,11 @@ def main() -> None:
     try:
         image = decode(upload.getvalue())
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
-            classifier = shared_classifier(DEFAULT_MODEL, model_source(DEFAULT_MODEL))
+            classifier, gate = shared_classifier(name, model_source(name)), shared_gate()
         with st.spinner("Looking at the image …"):
-            result = classify_image(image, classifier)
+            result = classify_image(image, classifier, gate)
+        if result.status == REJECTED and offer_output(result):
+            result = classify_image(image, classifier, gate, enforce=False)
     except UnreadableImageError as error:
         st.error(str(error), icon="🖼️")
     except ModelUnavailableError as error:
@@ -70,7 +87,8 @@ def show(result: Result, spec: ModelSpec) -> None:
     """Show the verdict beside the radiograph; on a phone it comes first."""
     left, right = st.columns([2, 3], gap="large")
     with left:
-        show_verdict(result, spec)
+        if result.status != REJECTED:
+            show_verdict(result, spec)
     height, width = result.image.shape
     right.image(
         for_display(result.image),
@@ -79,14 +97,22 @@ def show(result: Result, spec: ModelSpec) -> None:
     )
 
 
+def offer_output(result: Result) -> bool:
+    """Say why the gate rejects an image; ask whether the model's number is wanted all the same."""
+    st.error(f"This is not something I can judge. {result.message} {ADVICE}", icon="🛑")
+    return st.toggle("Show the model's output anyway")
+
+
 def show_verdict(result: Result, spec: ModelSpec) -> None:
     """State verdict, probability, threshold and model."""
-    ill = result.verdict == PNEUMONIA
-    chance = result.probability if ill else 1 - result.probability
-    st.header(
-        f"{result.verdict.capitalize()} {percent(chance)}", divider="orange" if ill else "blue"
-    )
-    st.progress(result.probability, f"Probability of pneumonia {percent(result.probability)}")
+    for word in result.warnings:
+        st.warning(WARNINGS[word], icon="⚠️")
+    probability, ill = result.probability or 0.0, result.verdict == PNEUMONIA
+    name, chance = (PNEUMONIA, probability) if ill else (NORMAL, 1 - probability)
+    mark = "Not valid: " if NOT_VALID in result.warnings else ""
+    colour = "orange" if ill else "blue"
+    st.header(f"{mark}{name.capitalize()} {percent(chance)}", divider=colour)
+    st.progress(probability, f"Probability of pneumonia {percent(probability)}")
     st.markdown(
         f"{'At or above' if ill else 'Below'} the threshold of {100 * result.threshold:g} %."
     )

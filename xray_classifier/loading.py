@@ -14,6 +14,8 @@ from xray_classifier.spec import INPUT_SHAPE, ModelSpec, read_spec
 
 MODEL_FOLDER = Path(__file__).parents[1] / "model"
 DEFAULT_MODEL = "article"
+Shape = tuple[int | None, ...]
+PROBABILITY: Shape = (None, 1)
 MODEL_SUFFIXES = (".keras", ".h5")
 
 
@@ -44,8 +46,17 @@ def load_classifier(model: str = DEFAULT_MODEL, source: str | None = None) -> Cl
     path = description.parent / spec.file
     if not path.exists():
         fetch(spec, path, source or os.environ.get(source_variable(spec.name)) or spec.download)
-    _verify(path, spec)
-    return Classifier(_open(path), spec)
+    return Classifier(load_verified(path, spec.sha256), spec)
+
+
+def load_verified(path: Path, sha256: str, output_shape: Shape = PROBABILITY) -> Any:
+    """Open a Keras file from (n, 500, 500, 1) tensors once its hash is proven.
+
+    Raises:
+        ModelUnavailableError: the file is missing, another one, damaged, or of other shapes.
+    """
+    _verify(path, sha256)
+    return _open(path, output_shape)
 
 
 def describe_model(model: str) -> Path | None:
@@ -90,25 +101,25 @@ def _load_unverified(path: Path) -> Classifier:
         f"{path} has no JSON beside it: its hash is unverified.",
         f"Threshold {spec.threshold} is assumed.",
     )
-    return Classifier(_open(path), spec, remarks)
+    return Classifier(_open(path, PROBABILITY), spec, remarks)
 
 
-def _verify(path: Path, spec: ModelSpec) -> None:
+def _verify(path: Path, sha256: str) -> None:
     try:
         found = sha256_of(path)
     except OSError as error:
         raise ModelUnavailableError(
             f"The model file {path} cannot be read ({error.strerror})."
         ) from error
-    if found != spec.sha256:
+    if found != sha256:
         raise ModelUnavailableError(
             f"The model file {path} is not the one that its JSON describes: sha256 "
-            f"{found[:12]}… instead of {spec.sha256[:12]}…. Restore both from the repository, or "
+            f"{found[:12]}… instead of {sha256[:12]}…. Restore both from the repository, or "
             "delete the file so that it is fetched anew."
         )
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, output_shape: Shape) -> Any:
     import keras
 
     try:
@@ -119,9 +130,9 @@ def _open(path: Path) -> Any:
             f"The model file {path} cannot be opened by Keras {keras.__version__}: {reason}"
         ) from error
     shapes = tuple(getattr(model, name, None) for name in ("input_shape", "output_shape"))
-    if shapes != ((None, *INPUT_SHAPE), (None, 1)):
+    if shapes != ((None, *INPUT_SHAPE), output_shape):
         raise ModelUnavailableError(
             f"The model in {path} takes {shapes[0]} and gives {shapes[1]}; wanted is a classifier "
-            f"from {(None, *INPUT_SHAPE)} to {(None, 1)}."
+            f"from {(None, *INPUT_SHAPE)} to {output_shape}."
         )
     return model

@@ -5,46 +5,72 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xray_classifier.decoding import GreyImage, decode
+from xray_classifier.gate import OUTSIDE_POPULATION, Gate
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import preprocess
 from xray_classifier.verdict import judge
 
+OK, REJECTED = "ok", "rejected"
+NOT_VALID = "not_valid"
+"""Warns that the gate would have rejected the image: the number means nothing."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """What a model says of one radiograph.
+    """What came of one image.
 
     Attributes:
         image: the radiograph as decoded, shape (height, width), uint8.
-        probability: of pneumonia, in [0, 1].
-        verdict: "normal" or "pneumonia".
         threshold: the verdict is "pneumonia" at this probability or above.
+        status: "ok", or "rejected" by the gate.
+        probability: of pneumonia, in [0, 1]; None if rejected.
+        verdict: "normal" or "pneumonia"; None if rejected.
+        message: why it is rejected; empty if ok.
         warnings: code words of what a reader of the verdict should know.
     """
 
     image: GreyImage
-    probability: float
-    verdict: str
     threshold: float
+    status: str = OK
+    probability: float | None = None
+    verdict: str | None = None
+    message: str = ""
     warnings: tuple[str, ...] = ()
 
 
-def classify(data: bytes, classifier: Classifier) -> Result:
-    """Decode a file and let a model judge it.
+def classify(
+    data: bytes, classifier: Classifier, gate: Gate | None = None, enforce: bool = True
+) -> Result:
+    """Decode a file, let the gate look at it and, if it passes, a model judge it.
 
     Args:
         data: the whole image file.
         classifier: the model.
+        gate: None to measure the classifier alone.
+        enforce: False to let the model judge what the gate rejects, with the warning "not_valid".
 
     Raises:
         UnreadableImageError: the bytes are not an image that can be judged.
         ModelUnavailableError: the model's answer is no probability.
     """
-    return classify_image(decode(data), classifier)
+    return classify_image(decode(data), classifier, gate, enforce)
 
 
-def classify_image(image: GreyImage, classifier: Classifier) -> Result:
-    """Let a model judge a decoded radiograph, shape (height, width), uint8."""
-    probability = float(classifier.probabilities(preprocess(image)[None])[0])
+def classify_image(
+    image: GreyImage, classifier: Classifier, gate: Gate | None = None, enforce: bool = True
+) -> Result:
+    """Do the same for a decoded radiograph, shape (height, width), uint8."""
+    tensor = preprocess(image)
     threshold = classifier.spec.threshold
-    return Result(image, probability, judge(probability, threshold), threshold)
+    warnings: tuple[str, ...] = ()
+    if gate is not None:
+        opinion = gate.judge(tensor)
+        if opinion.reason and enforce:
+            return Result(image, threshold, REJECTED, message=opinion.reason)
+        if opinion.reason:
+            warnings = (NOT_VALID,)
+        elif opinion.outside_population:
+            warnings = (OUTSIDE_POPULATION,)
+    probability = float(classifier.probabilities(tensor[None])[0])
+    verdict = judge(probability, threshold)
+    return Result(image, threshold, OK, probability, verdict, warnings=warnings)

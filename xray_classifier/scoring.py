@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xray_classifier.decoding import MAX_BYTES
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.gate import Gate
 from xray_classifier.pipeline import classify
 from xray_classifier.prediction import Classifier
 
@@ -19,7 +20,7 @@ class Row:
 
     Attributes:
         file: the path as given, joined with the path inside a given folder, "/"-separated.
-        status: "ok" or "unreadable".
+        status: "ok", "unreadable", or "rejected" by the gate.
         probability: of pneumonia, in [0, 1]; None unless ok.
         verdict: "normal" or "pneumonia"; None unless ok.
         threshold: the verdict is "pneumonia" at this probability or above.
@@ -60,11 +61,16 @@ def list_files(given: Iterable[str]) -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
-def score(files: dict[str, Path], classifier: Classifier) -> Iterator[Row]:
-    """Judge files one by one; what cannot be read becomes a row that says why."""
+def score(
+    files: dict[str, Path],
+    classifier: Classifier,
+    gate: Gate | None = None,
+    enforce: bool = True,
+) -> Iterator[Row]:
+    """Judge files one by one, as `classify` does; what cannot be read becomes a row, too."""
     for name, path in files.items():
         try:
-            result = classify(_read(path), classifier)
+            result = classify(_read(path), classifier, gate, enforce)
         except UnreadableImageError as error:
             yield _unreadable(name, str(error), classifier)
         except OSError as error:
@@ -72,11 +78,12 @@ def score(files: dict[str, Path], classifier: Classifier) -> Iterator[Row]:
         else:
             yield Row(
                 file=name,
-                status="ok",
+                status=result.status,
                 probability=result.probability,
                 verdict=result.verdict,
                 threshold=result.threshold,
                 model=classifier.spec.name,
+                message=result.message,
                 warnings=result.warnings,
             )
 
