@@ -48,7 +48,22 @@ def line() -> Any:
     return model
 
 
-def train(folder: Path, *further: Any, epochs: int = EPOCHS) -> Checkpoints:
+def line_with_dropout() -> Any:
+    """The same with half of the inputs, drawn at random, left out."""
+    model = keras.Sequential(
+        [
+            keras.Input((1,)),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.1), loss="mse", run_eagerly=True)
+    return model
+
+
+def train(
+    folder: Path, *further: Any, epochs: int = EPOCHS, build: Callable[[], Any] = line
+) -> Checkpoints:
     """Train from where `folder` left it, with early stopping and the plateau rule."""
     companions = [
         keras.callbacks.EarlyStopping("val_loss", patience=3),
@@ -56,13 +71,14 @@ def train(folder: Path, *further: Any, epochs: int = EPOCHS) -> Checkpoints:
     ]
     checkpoints = Checkpoints(folder, RUN, companions)
     if not checkpoints.stopped:
-        model = checkpoints.load_last() or line()
+        done = len(checkpoints.history)
+        model = checkpoints.load(done) if done else build()
         model.fit(
             X,
             LEARNT * X,
             batch_size=len(X) // STEPS,
             validation_data=(X, WANTED * X),
-            initial_epoch=len(checkpoints.history),
+            initial_epoch=done,
             epochs=epochs,
             callbacks=[*further, *companions, checkpoints],
             shuffle=False,
@@ -75,9 +91,16 @@ def files_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def updates(checkpoints: Checkpoints) -> int:
-    """How many updates the optimizer of the last model has made."""
-    model: Any = checkpoints.load_last()
+def last(checkpoints: Checkpoints) -> Any:
+    return checkpoints.load(len(checkpoints.history))
+
+
+def best(checkpoints: Checkpoints) -> Any:
+    return checkpoints.load(checkpoints.best_epoch)
+
+
+def updates(model: Any) -> int:
+    """How many updates the optimizer of a model has made."""
     return int(model.optimizer.iterations)
 
 
@@ -104,8 +127,8 @@ def assert_same(resumed: Checkpoints, whole: Checkpoints) -> None:
         assert row == pytest.approx(expected, rel=1e-6)
     assert resumed.stopped == whole.stopped
     assert resumed.best_epoch == whole.best_epoch
-    assert weight(resumed.load_best()) == pytest.approx(weight(whole.load_best()), rel=1e-6)
-    assert weight(resumed.load_last()) == pytest.approx(weight(whole.load_last()), rel=1e-6)
+    assert weight(best(resumed)) == pytest.approx(weight(best(whole)), rel=1e-6)
+    assert weight(last(resumed)) == pytest.approx(weight(last(whole)), rel=1e-6)
     assert files_in(resumed.folder) == files_in(whole.folder)
 
 
@@ -121,11 +144,10 @@ def test_the_run_of_these_tests_uses_every_rule(whole: Checkpoints) -> None:
 
 
 def test_only_the_last_and_the_best_epoch_are_kept(whole: Checkpoints) -> None:
-    last, best = len(whole.history), whole.best_epoch
     assert files_in(whole.folder) == {
         "state.json",
-        f"epoch-{best:02d}.keras",
-        f"epoch-{last:02d}.keras",
+        f"epoch-{whole.best_epoch:02d}.keras",
+        f"epoch-{len(whole.history):02d}.keras",
     }
 
 
@@ -133,15 +155,13 @@ def test_the_best_epoch_is_that_of_the_lowest_validation_loss(whole: Checkpoints
     losses = [row["val_loss"] for row in whole.history]
     assert whole.best_epoch == np.argmin(losses) + 1
     # The slope alone explains the loss, so the file can be told from any other epoch's.
-    loss = np.mean((X * (weight(whole.load_best()) - WANTED)) ** 2)
+    loss = np.mean((X * (weight(best(whole)) - WANTED)) ** 2)
     assert loss == pytest.approx(min(losses), rel=1e-5)
 
 
-def test_the_best_model_comes_without_its_optimizer_and_the_last_with_it(
-    whole: Checkpoints,
-) -> None:
-    assert not whole.load_best().compiled
-    assert updates(whole) == STEPS * len(whole.history)
+def test_an_epoch_comes_back_with_its_optimizer(whole: Checkpoints) -> None:
+    assert updates(best(whole)) == STEPS * whole.best_epoch
+    assert updates(last(whole)) == STEPS * len(whole.history)
 
 
 def test_the_history_names_its_epochs(whole: Checkpoints) -> None:
@@ -153,7 +173,7 @@ def test_a_new_folder_has_nothing_to_resume(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "runs" / "new", RUN, [])
 
     assert checkpoints.folder.is_dir()
-    assert checkpoints.load_last() is None
+    assert files_in(checkpoints.folder) == set()
     assert checkpoints.history == []
     assert not checkpoints.stopped
 
@@ -180,6 +200,18 @@ def test_a_run_killed_in_every_epoch_ends_as_if_it_had_not_been(
             train(tmp_path, DiesInEpoch(epoch + 1))
 
     assert_same(train(tmp_path), whole)
+
+
+def test_dropout_goes_on_with_the_draws_of_the_run_that_was_killed(tmp_path: Path) -> None:
+    def run(folder: Path, *further: Any) -> Checkpoints:
+        keras.utils.set_random_seed(5)  # as `training.fit` does, resumed or not
+        return train(folder, *further, epochs=4, build=line_with_dropout)
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(Killed, match="^$"):
+        run(tmp_path / "killed", DiesInEpoch(3))
+
+    assert_same(run(tmp_path / "killed"), whole)
 
 
 def dies_in_the_middle_of_the_model_file(patch: pytest.MonkeyPatch) -> None:
@@ -247,8 +279,8 @@ def test_a_kill_while_epoch_4_is_written_leaves_epoch_3_usable(
 
     left = Checkpoints(tmp_path, RUN, [])
     assert left.history == [pytest.approx(row, rel=1e-6) for row in whole.history[:3]]
-    assert updates(left) == 3 * STEPS
-    assert left.load_best() is not None
+    assert updates(last(left)) == 3 * STEPS
+    assert updates(best(left)) == left.best_epoch * STEPS
     assert_same(train(tmp_path), whole)
 
 
@@ -276,7 +308,7 @@ def test_a_run_that_ended_at_its_last_epoch_can_be_asked_again(
 
     assert not again.stopped
     assert again.history == [pytest.approx(row, rel=1e-6) for row in whole.history[:3]]
-    assert weight(again.load_best()) == weight(again.load_last())
+    assert weight(best(again)) == weight(last(again))
 
 
 def test_a_run_that_early_stopping_ended_stays_ended(

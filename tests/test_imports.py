@@ -24,7 +24,9 @@ MAY_IMPORT_KERAS_AT_ONCE = {
     "checkpoints.py",
     "training.py",
     "efficientnet_lite.py",
+    "perturbations.py",
     "porting.py",
+    "recipes.py",
 }
 FRAMEWORKS = {"keras", "tensorflow"}
 
@@ -108,7 +110,16 @@ def test_lowest_modules_import_nothing_of_the_package(module: str) -> None:
     "module", ["decoding", "preprocessing", "prediction", "verdict", "pipeline"]
 )
 def test_answering_does_not_depend_on_training(module: str) -> None:
-    assert not reachable(module) & {"training", "evaluation", "cli", "__main__"}
+    above = {"training", "recipes", "porting", "evaluation", "stress", "cli", "__main__"}
+    assert not reachable(module) & above
+
+
+def test_recipes_do_not_know_who_trains_and_measures() -> None:
+    assert not reachable("recipes") & {"training", "checkpoints", "evaluation", "stress", "cli"}
+
+
+def test_stress_needs_no_recipe() -> None:
+    assert not reachable("stress") & {"recipes", "training", "porting", "architecture"}
 
 
 def test_loading_the_page_needs_no_framework() -> None:

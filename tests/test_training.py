@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import multiprocessing
 import os
 import shutil
 import signal
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,16 @@ from xray_classifier import training
 from xray_classifier.checkpoints import Checkpoints
 from xray_classifier.datasets import Sample, find_samples, select, split_by_patient
 from xray_classifier.errors import DatasetError
+from xray_classifier.files import sha256_of
+from xray_classifier.recipes import ARTICLE, STOP_PATIENCE
+from xray_classifier.spec import read_spec
 from xray_classifier.training import (
     Batches,
     balanced_class_weights,
     count_labels,
     describe_run,
     load_images,
-    train_article,
+    train,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -44,7 +49,7 @@ FILES = {"article.keras", "article.json", "history.csv", "history.png"}
 # --- drawn radiographs and a network of two parameters
 
 
-def network(_learning_rate: float) -> Any:
+def network(_steps: int) -> Any:
     """Judge by mean brightness; starts undecided."""
     model = keras.Sequential(
         [
@@ -57,6 +62,9 @@ def network(_learning_rate: float) -> Any:
     adam = keras.optimizers.Adam(RATE)
     model.compile(adam, loss="binary_crossentropy", metrics=["accuracy"])
     return model
+
+
+RECIPE = replace(ARTICLE, build=network, epochs=MAX_EPOCHS)
 
 
 def draw_radiographs(root: Path) -> Path:
@@ -90,13 +98,10 @@ def draw(path: Path, number: int, bright: bool) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_and_deterministic() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "build_article_cnn", network)
-        patch.setattr(training, "MAX_EPOCHS", MAX_EPOCHS)
-        tf.config.experimental.enable_op_determinism()
-        yield
-        disable_op_determinism()
+def deterministic() -> Iterator[None]:
+    tf.config.experimental.enable_op_determinism()
+    yield
+    disable_op_determinism()
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +113,7 @@ def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(radiographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run writes that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole")
-    assert train_article(radiographs, out, SEED) == out / "article.keras"
+    assert train(RECIPE, radiographs, out, SEED) == out / "article.keras"
     return out
 
 
@@ -132,7 +137,6 @@ def killed(radiographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _train_until_killed(data: Path, out: Path) -> None:
     """Run in a process of its own: train, and die with half a model file written."""
     tf.config.experimental.enable_op_determinism()
-    vars(training).update(build_article_cnn=network, MAX_EPOCHS=MAX_EPOCHS)
     real = keras.Model.save
 
     def save(model: Any, path: Path, *arguments: Any, **options: Any) -> None:
@@ -142,7 +146,7 @@ def _train_until_killed(data: Path, out: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     keras.Model.save = save
-    train_article(data, out, SEED)
+    train(RECIPE, data, out, SEED)
 
 
 def history_of(out: Path) -> list[dict[str, float]]:
@@ -182,7 +186,7 @@ def test_the_run_of_these_tests_uses_every_rule(whole: Path) -> None:
     history = history_of(whole)
     best = int(np.argmin([row["val_loss"] for row in history])) + 1
     assert 1 < best < 5 <= len(history) - 1
-    assert len(history) == best + training.STOP_PATIENCE < MAX_EPOCHS
+    assert len(history) == best + STOP_PATIENCE < MAX_EPOCHS
     assert history[-1]["learning_rate"] == pytest.approx(0.3 * RATE)
 
 
@@ -234,25 +238,42 @@ def test_the_model_file_holds_no_optimizer(whole: Path) -> None:
     assert not keras.models.load_model(whole / "article.keras").compiled
 
 
+def test_the_json_says_how_the_model_was_made(whole: Path, radiographs: Path) -> None:
+    spec = read_spec(whole / "article.json")
+    history = history_of(whole)
+    best = int(np.argmin([row["val_loss"] for row in history])) + 1
+
+    assert (spec.name, spec.title, spec.file) == ("article", ARTICLE.title, "article.keras")
+    assert spec.sha256 == sha256_of(whole / "article.keras")
+    assert spec.bytes == (whole / "article.keras").stat().st_size
+    facts = spec.training
+    assert facts["recipe_name"] == "article"
+    assert facts["recipe"].items() >= json.loads(json.dumps(ARTICLE.facts)).items()
+    assert facts["recipe"]["batch_size"] == 16
+    assert facts["recipe"]["max_epochs"] == MAX_EPOCHS
+    assert (facts["epochs"], facts["shipped_epoch"]) == (len(history), best)
+    assert facts["figures_of_that_epoch"] == pytest.approx(history[best - 1])
+    assert facts["median_source_size"] == [40, 40]
+    expected = describe_run(*split_by_patient(find_samples(radiographs)), SEED)
+    assert facts.items() >= json.loads(json.dumps(expected)).items()
+
+
 def test_a_run_that_has_ended_is_not_begun_again(whole: Path, radiographs: Path) -> None:
     before = {path: path.read_bytes() for path in whole.iterdir()}
 
     with pytest.raises(DatasetError, match=r"article\.keras is there already.*another --out"):
-        train_article(radiographs, whole, SEED)
+        train(RECIPE, radiographs, whole, SEED)
 
     assert {path: path.read_bytes() for path in whole.iterdir()} == before
 
 
-def test_the_test_split_is_never_opened(
-    radiographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_test_split_is_never_opened(radiographs: Path, tmp_path: Path) -> None:
     data = shutil.copytree(radiographs, tmp_path / "data")
     for name in ("NORMAL/IM-0001-0001.png", "PNEUMONIA/person1_virus_6.png"):
         (data / "test" / name).parent.mkdir(parents=True)
         (data / "test" / name).write_bytes(b"no image")
-    monkeypatch.setattr(training, "MAX_EPOCHS", 1)
 
-    train_article(data, tmp_path / "out", SEED)
+    train(replace(RECIPE, epochs=1), data, tmp_path / "out", SEED)
 
     assert len(history_of(tmp_path / "out")) == 1
 
@@ -284,7 +305,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(
 
     monkeypatch.setattr(Batches, "__init__", watch)
 
-    train_article(radiographs, out, SEED)
+    train(RECIPE, radiographs, out, SEED)
 
     assert begun[0] == 4  # epochs count from 0 here
     assert_same(out, whole)
@@ -303,9 +324,9 @@ def test_a_run_interrupted_within_an_epoch_goes_on_as_if_nothing_had_been(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Checkpoints, "on_train_batch_end", interrupt)
         with pytest.raises(Killed, match="^$"):
-            train_article(radiographs, tmp_path, SEED)
+            train(RECIPE, radiographs, tmp_path, SEED)
 
-    train_article(radiographs, tmp_path, SEED)
+    train(RECIPE, radiographs, tmp_path, SEED)
 
     assert_same(tmp_path, whole)
 
@@ -319,27 +340,22 @@ def test_a_run_killed_after_its_last_epoch_still_gets_its_files(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "_write_history", kill)
         with pytest.raises(Killed, match="^$"):
-            train_article(radiographs, tmp_path, SEED)
+            train(RECIPE, radiographs, tmp_path, SEED)
     assert files_in(tmp_path) == {"checkpoint"}
     monkeypatch.setattr(keras.Model, "fit", lambda *_arguments, **_options: pytest.fail("trained"))
 
-    train_article(radiographs, tmp_path, SEED)
+    train(RECIPE, radiographs, tmp_path, SEED)
 
     assert_same(tmp_path, whole)
 
 
 def test_a_run_that_used_all_its_epochs_still_gets_its_files(
-    killed: Path,
-    whole: Path,
-    radiographs: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    killed: Path, whole: Path, radiographs: Path, tmp_path: Path
 ) -> None:
     """Four epochs are done; with four at most, only the files are left to be written."""
     out = shutil.copytree(killed, tmp_path / "out")
-    monkeypatch.setattr(training, "MAX_EPOCHS", 4)
 
-    train_article(radiographs, out, SEED)
+    train(replace(RECIPE, epochs=4), radiographs, out, SEED)
 
     assert len(history_of(out)) == 4
     np.testing.assert_allclose(weights_of(out), weights_of(whole), rtol=1e-6)
@@ -352,8 +368,18 @@ def test_checkpoints_of_another_seed_are_refused(
     out = shutil.copytree(killed, tmp_path / "out")
 
     with pytest.raises(DatasetError, match=r"checkpoint holds another run .*Choose another --out"):
-        train_article(radiographs, out, SEED + 1)
+        train(RECIPE, radiographs, out, SEED + 1)
     assert files_in(out) == {"checkpoint"}
+
+
+def test_checkpoints_of_another_recipe_are_refused(
+    killed: Path, radiographs: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(killed, tmp_path / "out")
+    other = replace(RECIPE, name="other")
+
+    with pytest.raises(DatasetError, match=r"checkpoint holds another run .*'other'"):
+        train(other, radiographs, out, SEED)
 
 
 def test_checkpoints_of_other_images_are_refused(
@@ -364,7 +390,7 @@ def test_checkpoints_of_other_images_are_refused(
     draw(data / "train" / "NORMAL" / "IM-0115-0001.png", number=99, bright=False)
 
     with pytest.raises(DatasetError, match=r"checkpoint holds another run .*Choose another --out"):
-        train_article(data, out, SEED)
+        train(RECIPE, data, out, SEED)
 
 
 def test_the_same_images_in_another_folder_are_the_same_run(
@@ -390,7 +416,7 @@ def test_an_unreadable_file_is_named(radiographs: Path, tmp_path: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:100])
 
     with pytest.raises(DatasetError, match=r"person3_virus_1\.png: .*Remove or replace the file"):
-        train_article(data, tmp_path / "out", SEED)
+        train(RECIPE, data, tmp_path / "out", SEED)
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
@@ -405,7 +431,7 @@ def test_a_data_set_without_one_class_is_refused(radiographs: Path, tmp_path: Pa
     shutil.rmtree(data / "train" / "PNEUMONIA")
 
     with pytest.raises(DatasetError, match=r"images of both classes; .*'pneumonia': 0"):
-        train_article(data, tmp_path / "out", SEED)
+        train(RECIPE, data, tmp_path / "out", SEED)
 
 
 def test_a_data_set_too_small_to_validate_on_is_refused(radiographs: Path, tmp_path: Path) -> None:
@@ -414,7 +440,30 @@ def test_a_data_set_too_small_to_validate_on_is_refused(radiographs: Path, tmp_p
         shutil.copy(radiographs / "train" / name, tmp_path / "data" / name)
 
     with pytest.raises(DatasetError, match="validation"):
-        train_article(tmp_path / "data", tmp_path / "out", SEED)
+        train(RECIPE, tmp_path / "data", tmp_path / "out", SEED)
+
+
+# --- images in memory
+
+
+def test_pooled_images_are_the_means_of_their_squares(tmp_path: Path) -> None:
+    """A file of 500 pixels a side is not resized, so every mean can be worked out by hand."""
+    image = np.zeros((500, 500), np.uint8)
+    image[:2, :2] = [[10, 20], [30, 41]]  # mean 25.25
+    image[:2, 2:4] = [[0, 1], [1, 1]]  # mean .75
+    image[2:4, :2] = 255
+    image[4, 4] = 255  # mean 63.75
+    (tmp_path / "a.png").write_bytes(encoded(image))
+    sample = Sample(tmp_path / "a.png", 1, "train", "a")
+
+    images, labels = load_images([sample], pool=2)
+
+    expected = np.zeros((1, 250, 250), np.uint8)
+    expected[0, :3, :3] = [[25, 1, 0], [255, 0, 0], [0, 0, 64]]
+    np.testing.assert_array_equal(images, expected)
+    assert images.dtype == np.uint8
+    assert labels.tolist() == [1]
+    np.testing.assert_array_equal(load_images([sample])[0], image[np.newaxis])
 
 
 # --- class weights
@@ -462,13 +511,11 @@ def test_labels_are_counted_by_name() -> None:
 Pictures = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
-@pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "BATCH_SIZE", 4)
+FOURS = replace(RECIPE, batch_size=4)
 
 
 @pytest.fixture
-def pictures(small_batches: None) -> Pictures:
+def pictures() -> Pictures:
     """Ten images for three batches; each is one grey, ten times its number, label odd or even."""
     numbers = np.arange(10)
     images = np.broadcast_to((10 * numbers).astype(np.uint8)[:, None, None], (10, 500, 500))
@@ -490,14 +537,14 @@ def order(batches: Batches) -> list[int]:
 
 
 def test_an_epoch_shows_every_image_once_with_its_label(pictures: Pictures) -> None:
-    batches = Batches(*pictures, seed=SEED)
+    batches = Batches(*pictures, FOURS, seed=SEED)
 
     assert [len(batches[index][0]) for index in range(len(batches))] == [4, 4, 2]
     assert sorted(order(batches)) == list(range(10))
 
 
 def test_each_epoch_has_its_own_order(pictures: Pictures) -> None:
-    batches = Batches(*pictures, seed=SEED)
+    batches = Batches(*pictures, FOURS, seed=SEED)
     orders = []
     for _ in range(4):
         orders.append(tuple(order(batches)))
@@ -508,22 +555,22 @@ def test_each_epoch_has_its_own_order(pictures: Pictures) -> None:
 
 
 def test_each_seed_has_its_own_order(pictures: Pictures) -> None:
-    assert order(Batches(*pictures, seed=1)) != order(Batches(*pictures, seed=2))
+    assert order(Batches(*pictures, FOURS, seed=1)) != order(Batches(*pictures, FOURS, seed=2))
 
 
 @pytest.fixture
-def noise(small_batches: None) -> Pictures:
+def noise() -> Pictures:
     """Ten images for three batches, on which every alteration shows."""
     images = np.random.default_rng(3).integers(0, 256, (10, 500, 500), np.uint8)
     return images, np.zeros(10, np.float32)
 
 
 def test_a_batch_follows_from_seed_epoch_and_index_alone(noise: Pictures) -> None:
-    long_run = Batches(*noise, seed=SEED)
+    long_run = Batches(*noise, FOURS, seed=SEED)
     long_run.on_epoch_end()
     long_run.on_epoch_end()
 
-    resumed = Batches(*noise, seed=SEED, epoch=2)
+    resumed = Batches(*noise, FOURS, seed=SEED, epoch=2)
 
     for index in (1, 0, 1):
         np.testing.assert_array_equal(resumed[index][0], long_run[index][0])
@@ -531,7 +578,7 @@ def test_a_batch_follows_from_seed_epoch_and_index_alone(noise: Pictures) -> Non
 
 def test_an_image_is_altered_in_another_way_each_epoch(noise: Pictures) -> None:
     images, labels = noise
-    batches = Batches(images[:1], labels[:1], seed=SEED)
+    batches = Batches(images[:1], labels[:1], FOURS, seed=SEED)
     first = batches[0][0]
     batches.on_epoch_end()
 
@@ -540,7 +587,7 @@ def test_an_image_is_altered_in_another_way_each_epoch(noise: Pictures) -> None:
 
 def test_validation_images_come_in_order_and_unaltered(noise: Pictures) -> None:
     images, labels = noise
-    batches = Batches(images, labels)
+    batches = Batches(images, labels, FOURS)
 
     for _ in range(2):
         for index in range(3):
@@ -562,9 +609,9 @@ def test_keras_draws_every_batch_of_an_epoch_once_and_none_ahead(
 
     def fit(done: int, epochs: int) -> list[tuple[int, int]]:
         drawn.clear()
-        network(0.1).fit(
-            Batches(*pictures, seed=SEED, epoch=done),
-            validation_data=Batches(*pictures),
+        network(3).fit(
+            Batches(*pictures, FOURS, seed=SEED, epoch=done),
+            validation_data=Batches(*pictures, FOURS),
             initial_epoch=done,
             epochs=epochs,
             shuffle=False,
@@ -592,6 +639,6 @@ def test_real_radiographs_are_loaded_as_the_model_will_see_them(data: Path) -> N
     images, labels = load_images(samples)
 
     assert labels.tolist() == [0, 0, 1, 1]
-    batch, _ = Batches(images, labels)[0]
+    batch, _ = Batches(images, labels, FOURS)[0]
     for tensor, sample in zip(batch, samples, strict=True):
         np.testing.assert_array_equal(tensor, preprocess(decode(sample.path.read_bytes())))

@@ -1,8 +1,8 @@
 """Interrupted training goes on where it stopped, with nothing half-written taken for whole.
 
 Keras's BackupAndRestore keeps weights and epoch, but forgets how long the other callbacks have
-waited and writes its two files one after the other. Here `state.json` is replaced last and in one
-step, and names the model files that belong to it.
+waited and where dropout's random numbers stand, and writes its two files one after the other. Here
+`state.json` is replaced last and in one step, and names the model files that belong to it.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.history: list[dict[str, float]] = []
         self.stopped = False
         self._companion_states: list[dict[str, Any]] = []
+        self._random_states: list[list[int]] = []
         folder.mkdir(parents=True, exist_ok=True)
         self._read_state()
 
@@ -61,9 +62,11 @@ class Checkpoints(keras.callbacks.Callback):
         return keras.models.load_model(self._file(epoch))
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Give the companions back what they remembered."""
+        """Give the companions and the layers that draw at random back what they remembered."""
         for companion, state in zip(self.companions, self._companion_states, strict=False):
             vars(companion).update(state)
+        for generator, numbers in zip(self._generators(), self._random_states, strict=False):
+            generator.state.assign(numbers)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write this epoch's model, then the state that names it; forget what is superseded."""
@@ -76,6 +79,11 @@ class Checkpoints(keras.callbacks.Callback):
         kept = {self._file(epoch + 1), self._file(self.best_epoch)}
         for stale in set(self.folder.glob("epoch-*.keras")) - kept:
             stale.unlink()
+
+    def _generators(self) -> list[keras.random.SeedGenerator]:
+        """List what dropout draws from; a model file does not hold it."""
+        layers = self.model.layers
+        return [one.seed_generator for one in layers if hasattr(one, "seed_generator")]
 
     def _file(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:02d}.keras"
@@ -93,6 +101,7 @@ class Checkpoints(keras.callbacks.Callback):
                 {name: value for name, value in vars(one).items() if name in _REMEMBERED}
                 for one in self.companions
             ],
+            "random": [one.state.numpy().tolist() for one in self._generators()],
         }
         with replace_atomically(self._state_file) as temporary:
             temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
@@ -109,3 +118,4 @@ class Checkpoints(keras.callbacks.Callback):
         self.history = state["history"]
         self.stopped = state["stopped"]
         self._companion_states = state["companions"]
+        self._random_states = state.get("random", [])  # absent in checkpoints of older versions

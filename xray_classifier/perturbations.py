@@ -69,9 +69,10 @@ def erase_border(batch: Tensor, rng: np.random.Generator, margin: float) -> Tens
 
 
 def blank_centre(batch: Tensor, margin: float) -> Tensor:
-    """Fill all but the border with the image's mean: nothing of a lung is left."""
-    mean = batch.mean(axis=(1, 2, 3), keepdims=True)
-    return np.where(_centre(batch.shape, margin), mean, batch)
+    """Fill all but the border with the border's mean: nothing of a lung is left."""
+    centre = _centre(batch.shape, margin)
+    mean = batch.mean(axis=(1, 2, 3), keepdims=True, where=~centre)
+    return np.where(centre, mean, batch)
 
 
 def shift_grey(batch: Tensor, brightness: Amount, contrast: Amount) -> Tensor:
