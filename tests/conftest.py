@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xray_classifier.gate import Gate, Opinion
     from xray_classifier.prediction import Classifier
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +71,21 @@ def tiny_model() -> Any:
     )
     model.set_weights([np.array([[8.0]]), np.array([-4.0])])
     return model
+
+
+class TinyGate:
+    """Rejects what is white and flags what is black; lets the rest through."""
+
+    def judge(self, tensor: NDArray[np.float32]) -> Opinion:
+        from xray_classifier.gate import Opinion
+
+        return Opinion("It is white." if tensor.min() == 1 else "", bool(tensor.max() == 0))
+
+
+@pytest.fixture(scope="session")
+def tiny_gate() -> Gate:
+    """A stand-in for the gate, whose opinion can be worked out by hand."""
+    return cast("Gate", TinyGate())
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,7 @@ def upload(page: Page, file: Path | dict[str, object]) -> None:
 
 
 def expect_verdict(page: Page, result: Result) -> None:
+    assert result.probability is not None
     line = page.get_by_text(f"Probability of pneumonia {percent(result.probability)}")
     expect(line).to_be_visible(timeout=FIRST_VERDICT_MS)
 
@@ -117,6 +118,7 @@ def test_uploaded_radiograph_gets_the_probability_that_predict_prints(
         text=True,
         check=True,
     )
+    assert expected.probability is not None
     assert percent(expected.probability) in printed.stdout
 
 

@@ -20,8 +20,9 @@ import pytest
 from conftest import ROOT, encoded, tiny_model
 from PIL import Image
 
-from xray_classifier import kaggle_data, loading, progress, records, reporting, training
+from xray_classifier import gate, kaggle_data, loading, progress, records, reporting, training
 from xray_classifier.cli import build_parser, main
+from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import sha256_of
 from xray_classifier.loading import model_names
 from xray_classifier.metrics import patient_intervals
@@ -77,6 +78,17 @@ def models(tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
     (folder / records.LEDGER).write_text("# Looks\n", encoding="utf-8")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def open_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let drawn images through, which the real gate rejects."""
+
+    class OpenGate:
+        def judge(self, tensor: object) -> gate.Opinion:
+            return gate.Opinion("", outside_population=False)
+
+    monkeypatch.setattr(gate, "load_gate", OpenGate)
 
 
 @pytest.fixture
@@ -823,3 +835,46 @@ def test_report_writes_the_readme(
     assert "old" not in text
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
+
+
+# The gate
+
+
+def test_rejected_file_is_a_row_and_no_failure(
+    tiny: Classifier,
+    tiny_gate: gate.Gate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    white = flat(tmp_path / "white.png", 255)
+    assert main(["predict", str(white), "--format", "jsonl"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["status"], row["probability"], row["verdict"]) == ("rejected", None, None)
+    assert row["message"] == "It is white."
+
+
+def test_no_gate_gives_the_number_with_a_mark(
+    tiny: Classifier,
+    tiny_gate: gate.Gate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    white = flat(tmp_path / "white.png", 255)
+    assert main(["predict", str(white), "--no-gate", "--format", "jsonl"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["status"], row["verdict"], row["warnings"]) == ("ok", "pneumonia", ["not_valid"])
+
+
+def test_missing_gate_stops_predict(
+    tiny: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    def missing() -> gate.Gate:
+        raise ModelUnavailableError("The gate is missing.")
+
+    monkeypatch.setattr(gate, "load_gate", missing)
+    assert main(["predict", str(flat(tmp_path / "a.png", 90))]) == 2
+    assert "error: The gate is missing." in capsys.readouterr().err

@@ -1,7 +1,8 @@
 """The shipped models give the recorded probabilities for real radiographs.
 
-The record is replaced on purpose only, when a model is:
-`python -m xray_classifier predict ../shared/data/originals --format csv > tests/golden_article.csv`
+The record is replaced on purpose only, when a model is; for NAME in article, default:
+`python -m xray_classifier predict ../shared/data/originals --model NAME --format csv >
+tests/golden_NAME.csv`
 """
 
 from __future__ import annotations

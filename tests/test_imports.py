@@ -26,6 +26,7 @@ MAY_IMPORT_KERAS_AT_ONCE = {
     "efficientnet_lite.py",
     "perturbations.py",
     "porting.py",
+    "gate_training.py",
     "recipes.py",
 }
 FRAMEWORKS = {"keras", "tensorflow"}

@@ -8,6 +8,7 @@ import pytest
 from conftest import encoded, gradient
 
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
+from xray_classifier.gate import Gate
 from xray_classifier.pipeline import Result, classify, classify_image
 from xray_classifier.prediction import Classifier
 
@@ -60,6 +61,7 @@ def test_a_decoded_image_is_judged_as_its_file_is(tiny_classifier: Classifier) -
 
 def test_the_threshold_itself_is_pneumonia(tiny_classifier: Classifier) -> None:
     probability = classify(flat(90), tiny_classifier).probability
+    assert probability is not None
 
     def judged(threshold: float) -> Result:
         return classify(flat(90), with_threshold(tiny_classifier, threshold))
@@ -96,3 +98,39 @@ def test_a_real_radiograph_gets_the_probability_of_its_mean_brightness(
     expected = 1 / (1 + np.exp(4 - 8 * result.image.mean() / 255))
     assert result.probability == pytest.approx(expected, abs=2e-3)
     assert result.image.ndim == 2
+
+
+# The gate
+
+
+def test_rejected_image_gets_the_reason_and_no_number(
+    tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    result = classify(flat(255), tiny_classifier, tiny_gate)
+    assert (result.status, result.message) == ("rejected", "It is white.")
+    assert (result.probability, result.verdict, result.warnings) == (None, None, ())
+
+
+def test_rejected_image_gets_a_number_with_a_mark_if_that_is_wanted(
+    tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    result = classify(flat(255), tiny_classifier, tiny_gate, enforce=False)
+    assert (result.status, result.verdict, result.warnings) == ("ok", "pneumonia", ("not_valid",))
+    assert result.probability == pytest.approx(WHITE, abs=1e-5)
+
+
+def test_image_of_another_population_is_judged_with_a_warning(
+    tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    result = classify(flat(0), tiny_classifier, tiny_gate)
+    assert (result.status, result.verdict) == ("ok", "normal")
+    assert result.warnings == ("outside_population",)
+
+
+@pytest.mark.parametrize("enforce", [True, False])
+def test_gate_changes_nothing_for_an_image_that_it_lets_through(
+    tiny_classifier: Classifier, tiny_gate: Gate, enforce: bool
+) -> None:
+    behind = classify(flat(90), tiny_classifier, tiny_gate, enforce)
+    alone = classify(flat(90), tiny_classifier)
+    assert (behind.probability, behind.warnings) == (alone.probability, ())

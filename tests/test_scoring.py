@@ -10,6 +10,7 @@ import pytest
 from conftest import encoded, gradient, tiny_model
 
 from xray_classifier.decoding import MAX_BYTES
+from xray_classifier.gate import Gate
 from xray_classifier.pipeline import classify
 from xray_classifier.prediction import Classifier
 from xray_classifier.scoring import Row, list_files, score
@@ -171,6 +172,7 @@ def test_pneumonia_begins_at_the_threshold_itself(
 ) -> None:
     path = flat(tmp_path / "a.png", 100)
     at = classify(path.read_bytes(), tiny_classifier).probability
+    assert at is not None
     classifier = Classifier(tiny_model(), replace(tiny_classifier.spec, threshold=at + nudge))
     (row,) = score({"a.png": path}, classifier)
     assert (row.probability, row.verdict, row.threshold) == (at, verdict, at + nudge)
@@ -252,3 +254,30 @@ def test_rows_come_one_by_one(tiny_classifier: Classifier, tmp_path: Path) -> No
     assert next(rows).status == "ok"
     flat(tmp_path / "b", 100)  # not looked at before its turn
     assert next(rows).status == "ok"
+
+
+# The gate
+
+
+def test_rejected_file_is_a_row_with_the_reason(
+    here: Path, tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    path = flat("white.png", 255)
+    (row,) = score({"white.png": path}, tiny_classifier, tiny_gate)
+    assert row == Row("white.png", "rejected", None, None, 0.5, "tiny", "It is white.", ())
+
+
+def test_rejected_file_is_judged_with_a_mark_without_the_gate(
+    here: Path, tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    path = flat("white.png", 255)
+    (row,) = score({"white.png": path}, tiny_classifier, tiny_gate, enforce=False)
+    assert (row.status, row.verdict, row.message) == ("ok", "pneumonia", "")
+    assert row.warnings == ("not_valid",)
+
+
+def test_chest_of_another_population_is_flagged(
+    here: Path, tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    (row,) = score({"black.png": flat("black.png", 0)}, tiny_classifier, tiny_gate)
+    assert (row.status, row.warnings) == ("ok", ("outside_population",))

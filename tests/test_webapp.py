@@ -11,20 +11,25 @@ import pytest
 from conftest import ROOT, encoded, gradient
 from streamlit.testing.v1 import AppTest
 
-from xray_classifier import loading
+from xray_classifier import gate, loading
 from xray_classifier.decoding import MAX_BYTES
 from xray_classifier.errors import ModelUnavailableError
 
 if TYPE_CHECKING:
+    from xray_classifier.gate import Gate
     from xray_classifier.prediction import Classifier
+
+# White alone is rejected by the tiny gate, black alone is flagged.
+WHITISH, BLACKISH = np.full((50, 50), 254, np.uint8), np.full((50, 50), 1, np.uint8)
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier) -> AppTest:
+def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier, tiny_gate: Gate) -> AppTest:
     import streamlit as st
 
     st.cache_resource.clear()
     monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
+    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
     return AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
 
 
@@ -48,16 +53,16 @@ def test_standing_line_is_on_the_page_with_and_without_an_image(page: AppTest) -
 
 
 def test_upload_shows_verdict_probability_threshold_model_and_hash(page: AppTest) -> None:
-    upload(page, encoded(np.full((50, 50), 255, np.uint8)))  # sigmoid(8 - 4) = .982
-    assert page.header[0].value == "Pneumonia 98.2 %"
+    upload(page, encoded(WHITISH))  # sigmoid(8 * 254 / 255 - 4) = .981
+    assert page.header[0].value == "Pneumonia 98.1 %"
     assert "At or above the threshold of 50 %." in texts(page)
     assert "Tiny (`tiny`, `abababab`)" in texts(page)
     assert len(page.image) == 1
 
 
 def test_normal_verdict_names_the_probability_of_both(page: AppTest) -> None:
-    upload(page, encoded(np.zeros((50, 50), np.uint8)))  # sigmoid(-4) = .018
-    assert page.header[0].value == "Normal 98.2 %"
+    upload(page, encoded(BLACKISH))  # sigmoid(8 / 255 - 4) = .019
+    assert page.header[0].value == "Normal 98.1 %"
     assert "Below the threshold of 50 %." in texts(page)
 
 
@@ -88,9 +93,45 @@ def test_unusable_file_does_not_load_the_model(
 
 def test_next_image_after_a_broken_one_is_judged(page: AppTest) -> None:
     upload(page, b"just text")
-    upload(page, encoded(np.full((50, 50), 255, np.uint8)))
-    assert page.header[0].value == "Pneumonia 98.2 %"
+    upload(page, encoded(WHITISH))
+    assert page.header[0].value == "Pneumonia 98.1 %"
     assert not page.error
+
+
+def test_rejected_image_gets_the_reason_instead_of_a_verdict(page: AppTest) -> None:
+    upload(page, encoded(np.full((50, 50), 255, np.uint8)))
+    assert "This is not something I can judge. It is white." in page.error[0].value
+    assert not page.header
+    assert len(page.image) == 1
+
+
+def test_rejected_image_shows_a_number_on_demand_marked_as_not_valid(page: AppTest) -> None:
+    upload(page, encoded(np.full((50, 50), 255, np.uint8)))
+    page.toggle[0].set_value(True).run()
+    assert page.header[0].value == "Not valid: Pneumonia 98.2 %"
+    assert "The number below is not valid" in page.warning[0].value
+
+
+def test_chest_of_another_population_is_judged_with_a_warning(page: AppTest) -> None:
+    upload(page, encoded(np.zeros((50, 50), np.uint8)))
+    assert page.header[0].value == "Normal 98.2 %"
+    assert "unlike those of the children" in page.warning[0].value
+
+
+def test_model_is_chosen_in_the_sidebar(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier
+) -> None:
+    asked: list[str] = []
+
+    def note(name: str, source: str | None) -> Classifier:
+        asked.append(name)
+        return tiny_classifier
+
+    monkeypatch.setattr(loading, "load_classifier", note)
+    assert page.sidebar.selectbox[0].options == loading.model_names()
+    page.sidebar.selectbox[0].set_value("article")
+    upload(page, encoded(WHITISH))
+    assert asked == ["article"]
 
 
 def test_missing_model_is_said_and_nothing_is_invented(

@@ -76,11 +76,17 @@ def _add_predict(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, or a folder of them")
     _add_model_option(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="table")
+    parser.add_argument(
+        "--no-gate",
+        action="store_true",
+        help="judge also what is no chest radiograph, with the warning not_valid",
+    )
     parser.set_defaults(run=_predict)
 
 
 def _predict(options: argparse.Namespace) -> int:
 
+    from xray_classifier.gate import load_gate
     from xray_classifier.loading import load_classifier
     from xray_classifier.progress import track
     from xray_classifier.scoring import list_files, score
@@ -93,7 +99,8 @@ def _predict(options: argparse.Namespace) -> int:
     classifier = load_classifier(options.model)
     for remark in classifier.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    rows = track(score(files, classifier), "Judging", len(files))
+    judged = score(files, classifier, load_gate(), enforce=not options.no_gate)
+    rows = track(judged, "Judging", len(files))
     unreadable = 0
     for line, row in FORMATS[options.format](rows):
         print(line)
@@ -147,6 +154,31 @@ def _add_train(commands: Commands[argparse.ArgumentParser]) -> None:
         recipe.add_argument("--out", type=Path, required=True, help="folder for the model")
         recipe.add_argument("--seed", type=int, default=1)
         recipe.set_defaults(run=_train, recipe=name)
+
+    gate = recipes.add_parser("gate", help="what tells children's chests from everything else")
+    _add_data_options(gate)
+    gate.add_argument("--adults", type=Path, required=True, help="folder of adult chests")
+    gate.add_argument("--other", type=Path, required=True, help="folder of what is no radiograph")
+    gate.add_argument(
+        "--unseen", type=Path, nargs="*", default=[], help="folders of kinds to measure it on"
+    )
+    gate.add_argument("--out", type=Path, required=True, help="folder for the gate")
+    gate.add_argument("--seed", type=int, default=1)
+    gate.set_defaults(run=_train_gate)
+
+
+def _train_gate(options: argparse.Namespace) -> int:
+    try:
+        from xray_classifier import gate_training
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, "requirements-train.txt") from error
+
+    print(
+        gate_training.train_gate(
+            options.data, options.adults, options.other, options.unseen, options.out, options.seed
+        )
+    )
+    return 0
 
 
 def _train(options: argparse.Namespace) -> int:

@@ -50,14 +50,17 @@ Features = NDArray[np.float32]
 Images = list[GreyImage]
 
 
-def train_gate(data: Path, adults: Path, other: Path, out: Path, seed: int = 1) -> Path:
-    """Fit the gate and write gate.keras and gate.json to `out`.
+def train_gate(
+    data: Path, adults: Path, other: Path, unseen: Sequence[Path], out: Path, seed: int = 1
+) -> Path:
+    """Fit the gate, measure it, and write gate.keras and gate.json to `out`.
 
     Args:
         data: the children, as `find_samples` understands it; the hold-out and the test split
             are not used.
         adults: a folder of adult chest radiographs; every other file is used, the rest measured.
         other: a folder of what is no radiograph; likewise.
+        unseen: folders of other kinds of images, for measuring only.
         out: a folder.
         seed: of the random changes.
 
@@ -94,7 +97,8 @@ def train_gate(data: Path, adults: Path, other: Path, out: Path, seed: int = 1) 
                 "images": {kind: len(rows) for kind, rows in features.items()},
             },
         )
-        write_gate_spec(spec, target.with_suffix(".json"))
+        measured = measure_kinds(model, spec, data, adults, other, unseen)
+        write_gate_spec(measured, target.with_suffix(".json"))
     return target
 
 

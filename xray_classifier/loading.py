@@ -13,7 +13,7 @@ from xray_classifier.prediction import Classifier
 from xray_classifier.spec import INPUT_SHAPE, ModelSpec, read_spec
 
 MODEL_FOLDER = Path(__file__).parents[1] / "model"
-DEFAULT_MODEL = "article"
+DEFAULT_MODEL = "default"
 Shape = tuple[int | None, ...]
 PROBABILITY: Shape = (None, 1)
 MODEL_SUFFIXES = (".keras", ".h5")

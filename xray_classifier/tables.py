@@ -38,7 +38,8 @@ def table_lines(rows: Iterable[Row]) -> Lines:
         if row.probability is None:
             yield f"{row.status:12}{'':12}  {file}: {row.message}", row
         else:
-            yield f"{row.verdict:12}{percent(row.probability):>12}  {file}", row
+            marks = f"  ({', '.join(row.warnings)})" if row.warnings else ""
+            yield f"{row.verdict:12}{percent(row.probability):>12}  {file}{marks}", row
 
 
 FORMATS: dict[str, Callable[[Iterable[Row]], Lines]] = {
