@@ -20,12 +20,13 @@ import pytest
 from conftest import ROOT, encoded, tiny_model
 from PIL import Image
 
-from xray_classifier import kaggle_data, loading, progress, records, reporting, training
+from xray_classifier import cli, kaggle_data, loading, progress, records, reporting, training
 from xray_classifier.cli import build_parser, main
 from xray_classifier.files import sha256_of
 from xray_classifier.loading import model_names
 from xray_classifier.metrics import patient_intervals
 from xray_classifier.prediction import Classifier
+from xray_classifier.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
 from xray_classifier.spec import ModelSpec, read_spec, write_spec
 
 pytestmark = [
@@ -130,6 +131,7 @@ def test_commands_are_those_of_the_readme() -> None:
         "report",
         "summary",
         "train article",
+        "train default",
     }
 
 
@@ -158,6 +160,7 @@ def test_group_without_a_command_is_wrong_usage(command: str, capsys: Captured) 
         ("evaluate tiny", "required: --data"),
         ("evaluate --data d", "required: model"),
         ("train article --data d", "required: --out"),
+        ("train default --data d", "required: --out"),
         ("train article --data d --out o --seed one", "argument --seed: invalid int value"),
         ("data download", "required: --dest"),
         ("data download --dest d --dataset cats", "argument --dataset: invalid choice: 'cats'"),
@@ -174,7 +177,12 @@ def test_wrong_usage_is_told(command: str, complaint: str, capsys: Captured) -> 
 
 
 @pytest.mark.parametrize(
-    "command", ["evaluate tiny --data {0}", "data check {0}", "train article --data {0} --out o"]
+    "command",
+    [
+        "evaluate tiny --data {0}",
+        "data check {0}",
+        "train article --data {0} --out o",
+    ],
 )
 def test_unusable_data_are_one_line_of_error(
     command: str, tmp_path: Path, capsys: Captured
@@ -560,11 +568,23 @@ def test_missing_evaluation_package_is_said(
     assert "Install it: pip install -r requirements-dev.txt" in said(capsys)
 
 
+@pytest.fixture
+def drawn_holdout(tmp_path: Path) -> Path:
+    """A data set large enough to hold one patient of each class back."""
+    root = tmp_path / "drawn"
+    for number in range(1, 6):
+        flat(root / f"train/NORMAL/IM-{number}-1.png", 100 + number)
+        flat(root / f"train/PNEUMONIA/person{number}_virus_1.png", 180 + number)
+    return root
+
+
 # train
 
 
+@pytest.mark.parametrize("recipe", [ARTICLE, DEFAULT], ids=["article", "default"])
 @pytest.mark.parametrize(("option", "seed"), [([], 1), (["--seed", "7"], 7)])
 def test_training_gets_what_was_asked_for(
+    recipe: Recipe,
     option: list[str],
     seed: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -575,15 +595,28 @@ def test_training_gets_what_was_asked_for(
 
     def train(*arguments: Any) -> Path:
         asked.append(arguments)
-        return tmp_path / "out" / "article.keras"
+        return tmp_path / "out" / f"{recipe.name}.keras"
 
-    monkeypatch.setattr(training, "train_article", train)
+    monkeypatch.setattr(training, "train", train)
     table = tmp_path / "patients.csv"
     table.write_text("file,patient\na.png,Ann\n")
-    command = ["train", "article", "--data", "d", "--out", "o", "--patients", str(table)]
+    command = ["train", recipe.name, "--data", "d", "--out", "o", "--patients", str(table)]
     assert main([*command, *option]) == 0
-    assert asked == [(Path("d"), Path("o"), seed, {"a.png": "Ann"})]
-    assert capsys.readouterr().out == f"{tmp_path / 'out' / 'article.keras'}\n"
+    assert asked == [(recipe, Path("d"), Path("o"), seed, {"a.png": "Ann"})]
+    assert capsys.readouterr().out == f"{tmp_path / 'out' / recipe.name}.keras\n"
+
+
+def test_each_recipe_has_its_command() -> None:
+    assert cli.TRAINABLE.keys() == RECIPES.keys()
+
+
+def test_weights_that_are_not_installed_are_one_line_of_error(
+    drawn_holdout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    command = ["train", "default", "--data", str(drawn_holdout), "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "torch is not installed" in said(capsys)
 
 
 # data check
