@@ -22,12 +22,15 @@ from PIL import Image
 
 from xray_classifier import cli, kaggle_data, loading, progress, records, reporting, training
 from xray_classifier.cli import build_parser, main
+from xray_classifier.datasets import fingerprint
+from xray_classifier.evaluation import HOLDOUT, samples_of_split
 from xray_classifier.files import sha256_of
 from xray_classifier.loading import model_names
 from xray_classifier.metrics import patient_intervals
 from xray_classifier.prediction import Classifier
 from xray_classifier.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
 from xray_classifier.spec import ModelSpec, read_spec, write_spec
+from xray_classifier.stress import BORDER_ALONE, PERTURBATIONS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras
@@ -129,6 +132,7 @@ def test_commands_are_those_of_the_readme() -> None:
         "evaluate",
         "predict",
         "report",
+        "stress",
         "summary",
         "train article",
         "train default",
@@ -159,6 +163,8 @@ def test_group_without_a_command_is_wrong_usage(command: str, capsys: Captured) 
         ("predict a.png --nonsense", "unrecognized arguments: --nonsense"),
         ("evaluate tiny", "required: --data"),
         ("evaluate --data d", "required: model"),
+        ("stress tiny", "required: --data"),
+        ("stress --data d", "required: model"),
         ("train article --data d", "required: --out"),
         ("train default --data d", "required: --out"),
         ("train article --data d --out o --seed one", "argument --seed: invalid int value"),
@@ -180,6 +186,7 @@ def test_wrong_usage_is_told(command: str, complaint: str, capsys: Captured) -> 
     "command",
     [
         "evaluate tiny --data {0}",
+        "stress tiny --data {0}",
         "data check {0}",
         "train article --data {0} --out o",
     ],
@@ -568,6 +575,9 @@ def test_missing_evaluation_package_is_said(
     assert "Install it: pip install -r requirements-dev.txt" in said(capsys)
 
 
+# stress
+
+
 @pytest.fixture
 def drawn_holdout(tmp_path: Path) -> Path:
     """A data set large enough to hold one patient of each class back."""
@@ -576,6 +586,85 @@ def drawn_holdout(tmp_path: Path) -> Path:
         flat(root / f"train/NORMAL/IM-{number}-1.png", 100 + number)
         flat(root / f"train/PNEUMONIA/person{number}_virus_1.png", 180 + number)
     return root
+
+
+def test_stress_prints_a_table_and_writes_it_as_json(
+    drawn_holdout: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    out = tmp_path / "new" / "stress.json"
+    assert main(["stress", "tiny", "--data", str(drawn_holdout), "--out", str(out)]) == 0
+    first, head, *rows = capsys.readouterr().out.splitlines()
+    assert first == "2 images"  # of the patients held out
+    assert head.split() == ["changed", "mean", "change", "other", "verdicts", "AUC"]
+    assert len(rows) == 1 + len(PERTURBATIONS) + len(BORDER_ALONE)
+
+    report = json.loads(out.read_text(encoding="utf-8"))
+    holdout = samples_of_split(drawn_holdout, HOLDOUT)
+    assert report["data_sha256"] == fingerprint(holdout)
+    assert {name: report[name] for name in ("model", "sha256", "threshold", "data", "images")} == {
+        "model": "tiny",
+        "sha256": "ab" * 32,
+        "threshold": 0.5,
+        "data": "drawn/holdout",
+        "images": 2,
+    }
+    darker = report["perturbations"]["darker by .1"]
+    greys = np.array([grey_of(sample.path) for sample in holdout]) / 255
+    change = 1 / (1 + np.exp(4 - 8 * greys)) - 1 / (1 + np.exp(4.8 - 8 * greys))
+    assert darker["mean_change"] == pytest.approx(change.mean(), abs=1e-5)
+    assert f"{darker['mean_change']:.4f}" in next(row for row in rows if "darker" in row)
+    assert report["border_alone"].keys() == BORDER_ALONE.keys()
+    assert "full_resolution" not in report
+    assert list(out.parent.iterdir()) == [out]
+
+
+def grey_of(path: Path) -> int:
+    with Image.open(path) as image:
+        return int(np.asarray(image)[0, 0])
+
+
+def test_stress_compares_with_full_resolution(
+    drawn: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    for path in (drawn / "test").rglob("*.png"):
+        flat(tmp_path / "full" / path.name, grey_of(path) + 10)
+    out = tmp_path / "stress.json"
+    command = ["stress", "tiny", "--data", str(drawn), "--split", "test", "--out", str(out)]
+    assert main([*command, "--full-resolution", str(tmp_path / "full")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("full resolution, 4 images")
+    found = json.loads(out.read_text(encoding="utf-8"))["full_resolution"]
+    assert found["images"] == 4
+    assert 0 < found["mean_change"] < 2 * 10 / 255
+
+
+def test_stress_refuses_a_folder_of_other_radiographs(
+    drawn: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    flat(tmp_path / "full" / "other.png", 3)
+    command = ["stress", "tiny", "--data", str(drawn), "--split", "test"]
+    out = tmp_path / "stress.json"
+    full = ["--full-resolution", str(tmp_path / "full"), "--out", str(out)]
+    assert main([*command, *full]) == 2
+    assert "full holds 0 files with the name of one of the 4 radiographs" in said(capsys)
+    assert not out.exists()
+
+
+def test_stress_without_patients_to_hold_out_is_refused(
+    drawn: Path, tiny: Classifier, capsys: Captured
+) -> None:
+    assert main(["stress", "tiny", "--data", str(drawn)]) == 2
+    assert "holdout" in said(capsys)
+
+
+def test_missing_stress_package_is_said(
+    drawn: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    for name in ("stress", "evaluation"):
+        monkeypatch.delitem(sys.modules, f"xray_classifier.{name}", raising=False)
+        monkeypatch.delattr(f"xray_classifier.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    assert main(["stress", "tiny", "--data", str(drawn)]) == 2
+    assert "Install it: pip install -r requirements-dev.txt" in said(capsys)
 
 
 # train

@@ -9,7 +9,7 @@ import pytest
 from conftest import encoded
 
 from xray_classifier import perturbations, stress
-from xray_classifier.datasets import Sample
+from xray_classifier.datasets import Sample, fingerprint
 from xray_classifier.errors import DatasetError
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import Tensor
@@ -220,7 +220,7 @@ def test_a_batch_mixes_the_classes(
 ) -> None:
     """Else a border would be swapped with one of the same class, which changes nothing."""
     many = [flat(tmp_path / f"{n}.png", 250 if n < 8 else 5, int(n < 8)) for n in range(16)]
-    seen: list[Tensor] = []
+    seen: list[Any] = []
 
     def watch(batch: Tensor, _rng: np.random.Generator) -> Tensor:
         seen.append(batch[:, 0, 0, 0] > 0.5)
@@ -322,3 +322,28 @@ def test_report_is_a_table_for_people(report: dict[str, Any]) -> None:
 def test_table_comes_without_full_resolution_too(report: dict[str, Any]) -> None:
     assert "full resolution" not in describe(report)
     assert len(describe(report).splitlines()) == 3 + len(PERTURBATIONS) + len(BORDER_ALONE)
+
+
+# As a file
+
+
+def test_report_is_written_whole_or_not_at_all(report: dict[str, Any], tmp_path: Path) -> None:
+    target = tmp_path / "new" / "stress.json"
+    stress.write(report, target)
+    assert json.loads(target.read_text(encoding="utf-8")) == report
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        stress.write({**report, "auc": float("nan")}, target)
+    assert json.loads(target.read_text(encoding="utf-8")) == report
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_report_says_which_model_met_which_radiographs(
+    samples: list[Sample], tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    assert stress.identify(samples, tiny_classifier.spec, tmp_path / "set", "train") == {
+        "model": "tiny",
+        "sha256": "ab" * 32,
+        "threshold": 0.5,
+        "data": "set/train",
+        "data_sha256": fingerprint(samples),
+    }

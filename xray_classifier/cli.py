@@ -60,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     group = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_predict(group)
     _add_evaluate(group)
+    _add_stress(group)
     _add_train(group)
     _add_data(group)
     _add_summary(group)
@@ -92,6 +93,23 @@ def _add_evaluate(group: Group) -> None:
         help="keep the figures in the model's JSON; a look at a test split goes into the ledger",
     )
     parser.set_defaults(run=commands.evaluate)
+
+
+def _add_stress(group: Group) -> None:
+    parser = group.add_parser(
+        "stress", help="measure what a model makes of changes that leave the lungs as they were"
+    )
+    _add_model_argument(parser)
+    _add_data_options(parser)
+    _add_split_option(parser, "holdout")
+    parser.add_argument(
+        "--full-resolution",
+        type=Path,
+        metavar="DIR",
+        help="the same radiographs, under the same names, at full resolution: compare with them",
+    )
+    parser.add_argument("--out", type=Path, metavar="JSON", help="write the figures to this file")
+    parser.set_defaults(run=commands.stress)
 
 
 def _add_train(group: Group) -> None:

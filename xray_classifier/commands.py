@@ -54,6 +54,29 @@ def evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def stress(options: argparse.Namespace) -> int:
+    """Measure what changes a model's answers that should not."""
+    try:
+        from xray_classifier import evaluation
+        from xray_classifier import stress as stressing
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, "requirements-dev.txt") from error
+    from xray_classifier.loading import load_classifier
+
+    samples = evaluation.samples_of_split(options.data, options.split, _patients(options))
+    classifier = load_classifier(options.model)
+    pairs = {}
+    if options.full_resolution:  # first: it is quick to say that the folder is a wrong one
+        found = stressing.compare_resolutions(samples, options.full_resolution, classifier)
+        pairs["full_resolution"] = found
+    report = stressing.stress(samples, classifier) | pairs
+    print(stressing.describe(report))
+    if options.out:
+        identity = stressing.identify(samples, classifier.spec, options.data, options.split)
+        stressing.write(identity | report, options.out)
+    return 0
+
+
 def train(options: argparse.Namespace) -> int:
     """Train a model by its recipe."""
     from xray_classifier import training

@@ -7,6 +7,7 @@ same answer.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from xray_classifier import perturbations
-from xray_classifier.datasets import LABELS, Sample, read_image
+from xray_classifier.datasets import LABELS, Sample, fingerprint, read_image
 from xray_classifier.errors import DatasetError
+from xray_classifier.files import replace_atomically
 from xray_classifier.metrics import Labels, Probabilities
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import Tensor, preprocess
 from xray_classifier.progress import track
+from xray_classifier.spec import ModelSpec
 
 BATCH_SIZE = 32
 SEED = 0
@@ -44,7 +47,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "112 pixels a side": lambda batch, _rng: perturbations.coarsen(batch, 112),
 }
 
-BORDER_ALONE = {
+BORDER_ALONE: dict[str, Perturbation] = {
     "outer 10 % alone": lambda batch, _rng: perturbations.blank_centre(batch, 0.10),
     "outer 14 % alone": lambda batch, _rng: perturbations.blank_centre(batch, 0.14),
 }
@@ -134,6 +137,24 @@ def describe(report: dict[str, Any]) -> str:
 def _row(name: str, found: dict[str, float]) -> tuple[str, str, str, str]:
     verdicts = f"{100 * found['verdicts_changed']:.1f} %"
     return name, f"{found['mean_change']:.4f}", verdicts, f"{found['auc']:.4f}"
+
+
+def identify(samples: Sequence[Sample], spec: ModelSpec, data: Path, split: str) -> dict[str, Any]:
+    """Say which model met which radiographs, as it is written beside what was found."""
+    return {
+        "model": spec.name,
+        "sha256": spec.sha256,
+        "threshold": spec.threshold,
+        "data": f"{data.resolve().name}/{split}",
+        "data_sha256": fingerprint(samples),
+    }
+
+
+def write(report: dict[str, Any], target: Path) -> None:
+    """Write a report as JSON, in one step."""
+    with replace_atomically(target) as path:
+        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 def _partners(samples: Sequence[Sample], full: Path) -> dict[str, Path]:
