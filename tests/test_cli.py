@@ -20,14 +20,18 @@ import pytest
 from conftest import ROOT, encoded, tiny_model
 from PIL import Image
 
-from xray_classifier import gate, kaggle_data, loading, progress, records, reporting, training
+from xray_classifier import cli, gate, kaggle_data, loading, progress, records, reporting, training
 from xray_classifier.cli import build_parser, main
+from xray_classifier.datasets import fingerprint
 from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.evaluation import HOLDOUT, samples_of_split
 from xray_classifier.files import sha256_of
 from xray_classifier.loading import model_names
 from xray_classifier.metrics import patient_intervals
 from xray_classifier.prediction import Classifier
+from xray_classifier.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
 from xray_classifier.spec import ModelSpec, read_spec, write_spec
+from xray_classifier.stress import BORDER_ALONE, PERTURBATIONS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras
@@ -140,8 +144,11 @@ def test_commands_are_those_of_the_readme() -> None:
         "evaluate",
         "predict",
         "report",
+        "stress",
         "summary",
         "train article",
+        "train default",
+        "train gate",
     }
 
 
@@ -169,7 +176,10 @@ def test_group_without_a_command_is_wrong_usage(command: str, capsys: Captured) 
         ("predict a.png --nonsense", "unrecognized arguments: --nonsense"),
         ("evaluate tiny", "required: --data"),
         ("evaluate --data d", "required: model"),
+        ("stress tiny", "required: --data"),
+        ("stress --data d", "required: model"),
         ("train article --data d", "required: --out"),
+        ("train default --data d", "required: --out"),
         ("train article --data d --out o --seed one", "argument --seed: invalid int value"),
         ("data download", "required: --dest"),
         ("data download --dest d --dataset cats", "argument --dataset: invalid choice: 'cats'"),
@@ -186,7 +196,13 @@ def test_wrong_usage_is_told(command: str, complaint: str, capsys: Captured) -> 
 
 
 @pytest.mark.parametrize(
-    "command", ["evaluate tiny --data {0}", "data check {0}", "train article --data {0} --out o"]
+    "command",
+    [
+        "evaluate tiny --data {0}",
+        "stress tiny --data {0}",
+        "data check {0}",
+        "train article --data {0} --out o",
+    ],
 )
 def test_unusable_data_are_one_line_of_error(
     command: str, tmp_path: Path, capsys: Captured
@@ -469,7 +485,7 @@ def test_originals_are_judged_by_the_shipped_model(data: Path) -> None:
     )
     rows = [json.loads(line) for line in run.stdout.splitlines()]
     assert (run.returncode, len(rows)) == (0, 24)
-    assert {(row["status"], row["model"]) for row in rows} == {("ok", "article")}
+    assert {(row["status"], row["model"]) for row in rows} == {("ok", "default")}
 
 
 # evaluate
@@ -572,11 +588,105 @@ def test_missing_evaluation_package_is_said(
     assert "Install it: pip install -r requirements-dev.txt" in said(capsys)
 
 
+# stress
+
+
+@pytest.fixture
+def drawn_holdout(tmp_path: Path) -> Path:
+    """A data set large enough to hold one patient of each class back."""
+    root = tmp_path / "drawn"
+    for number in range(1, 6):
+        flat(root / f"train/NORMAL/IM-{number}-1.png", 100 + number)
+        flat(root / f"train/PNEUMONIA/person{number}_virus_1.png", 180 + number)
+    return root
+
+
+def test_stress_prints_a_table_and_writes_it_as_json(
+    drawn_holdout: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    out = tmp_path / "new" / "stress.json"
+    assert main(["stress", "tiny", "--data", str(drawn_holdout), "--out", str(out)]) == 0
+    first, head, *rows = capsys.readouterr().out.splitlines()
+    assert first == "2 images"  # of the patients held out
+    assert head.split() == ["changed", "mean", "change", "other", "verdicts", "AUC"]
+    assert len(rows) == 1 + len(PERTURBATIONS) + len(BORDER_ALONE)
+
+    report = json.loads(out.read_text(encoding="utf-8"))
+    holdout = samples_of_split(drawn_holdout, HOLDOUT)
+    assert report["data_sha256"] == fingerprint(holdout)
+    assert {name: report[name] for name in ("model", "sha256", "threshold", "data", "images")} == {
+        "model": "tiny",
+        "sha256": "ab" * 32,
+        "threshold": 0.5,
+        "data": "drawn/holdout",
+        "images": 2,
+    }
+    darker = report["perturbations"]["darker by .1"]
+    greys = np.array([grey_of(sample.path) for sample in holdout]) / 255
+    change = 1 / (1 + np.exp(4 - 8 * greys)) - 1 / (1 + np.exp(4.8 - 8 * greys))
+    assert darker["mean_change"] == pytest.approx(change.mean(), abs=1e-5)
+    assert f"{darker['mean_change']:.4f}" in next(row for row in rows if "darker" in row)
+    assert report["border_alone"].keys() == BORDER_ALONE.keys()
+    assert "full_resolution" not in report
+    assert list(out.parent.iterdir()) == [out]
+
+
+def grey_of(path: Path) -> int:
+    with Image.open(path) as image:
+        return int(np.asarray(image)[0, 0])
+
+
+def test_stress_compares_with_full_resolution(
+    drawn: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    for path in (drawn / "test").rglob("*.png"):
+        flat(tmp_path / "full" / path.name, grey_of(path) + 10)
+    out = tmp_path / "stress.json"
+    command = ["stress", "tiny", "--data", str(drawn), "--split", "test", "--out", str(out)]
+    assert main([*command, "--full-resolution", str(tmp_path / "full")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("full resolution, 4 images")
+    found = json.loads(out.read_text(encoding="utf-8"))["full_resolution"]
+    assert found["images"] == 4
+    assert 0 < found["mean_change"] < 2 * 10 / 255
+
+
+def test_stress_refuses_a_folder_of_other_radiographs(
+    drawn: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    flat(tmp_path / "full" / "other.png", 3)
+    command = ["stress", "tiny", "--data", str(drawn), "--split", "test"]
+    out = tmp_path / "stress.json"
+    full = ["--full-resolution", str(tmp_path / "full"), "--out", str(out)]
+    assert main([*command, *full]) == 2
+    assert "full holds 0 files with the name of one of the 4 radiographs" in said(capsys)
+    assert not out.exists()
+
+
+def test_stress_without_patients_to_hold_out_is_refused(
+    drawn: Path, tiny: Classifier, capsys: Captured
+) -> None:
+    assert main(["stress", "tiny", "--data", str(drawn)]) == 2
+    assert "holdout" in said(capsys)
+
+
+def test_missing_stress_package_is_said(
+    drawn: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    for name in ("stress", "evaluation"):
+        monkeypatch.delitem(sys.modules, f"xray_classifier.{name}", raising=False)
+        monkeypatch.delattr(f"xray_classifier.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    assert main(["stress", "tiny", "--data", str(drawn)]) == 2
+    assert "Install it: pip install -r requirements-dev.txt" in said(capsys)
+
+
 # train
 
 
+@pytest.mark.parametrize("recipe", [ARTICLE, DEFAULT], ids=["article", "default"])
 @pytest.mark.parametrize(("option", "seed"), [([], 1), (["--seed", "7"], 7)])
 def test_training_gets_what_was_asked_for(
+    recipe: Recipe,
     option: list[str],
     seed: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -587,15 +697,28 @@ def test_training_gets_what_was_asked_for(
 
     def train(*arguments: Any) -> Path:
         asked.append(arguments)
-        return tmp_path / "out" / "article.keras"
+        return tmp_path / "out" / f"{recipe.name}.keras"
 
-    monkeypatch.setattr(training, "train_article", train)
+    monkeypatch.setattr(training, "train", train)
     table = tmp_path / "patients.csv"
     table.write_text("file,patient\na.png,Ann\n")
-    command = ["train", "article", "--data", "d", "--out", "o", "--patients", str(table)]
+    command = ["train", recipe.name, "--data", "d", "--out", "o", "--patients", str(table)]
     assert main([*command, *option]) == 0
-    assert asked == [(Path("d"), Path("o"), seed, {"a.png": "Ann"})]
-    assert capsys.readouterr().out == f"{tmp_path / 'out' / 'article.keras'}\n"
+    assert asked == [(recipe, Path("d"), Path("o"), seed, {"a.png": "Ann"})]
+    assert capsys.readouterr().out == f"{tmp_path / 'out' / recipe.name}.keras\n"
+
+
+def test_each_recipe_has_its_command() -> None:
+    assert cli.TRAINABLE.keys() == RECIPES.keys()
+
+
+def test_weights_that_are_not_installed_are_one_line_of_error(
+    drawn_holdout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    command = ["train", "default", "--data", str(drawn_holdout), "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "torch is not installed" in said(capsys)
 
 
 # data check

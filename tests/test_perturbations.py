@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-from keras import ops
 
 from xray_classifier import perturbations
 from xray_classifier.perturbations import (
@@ -193,7 +193,7 @@ def test_each_image_is_moved_in_its_own_way_and_half_are_mirrored(
         rows.append(transforms)
         return batch
 
-    monkeypatch.setattr(ops.image, "affine_transform", keep)
+    monkeypatch.setattr(keras.ops.image, "affine_transform", keep)
     move(np.zeros((2000, 10, 10, 1), np.float32), rng())
     a0, a1, a2, b0, b1, b2, c0, c1 = rows[0].T
     determinant = a0 * b1 - a1 * b0

@@ -11,8 +11,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
-from xray_classifier.errors import DatasetError, XrayClassifierError
+from xray_classifier import commands
+from xray_classifier.errors import XrayClassifierError
 from xray_classifier.loading import DEFAULT_MODEL
 
 TRAINABLE = {
@@ -20,7 +22,6 @@ TRAINABLE = {
     "default": "EfficientNet-Lite0 from ImageNet weights, kept from looking at the border",
 }
 
-BAD_DATA = 1
 BAD_USAGE = 2
 
 
@@ -56,23 +57,24 @@ def build_parser() -> argparse.ArgumentParser:
         description="Pneumonia on chest radiographs of children of 1 to 5 years. "
         "For research and education; not a medical device.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_predict(commands)
-    _add_evaluate(commands)
-    _add_train(commands)
-    _add_data(commands)
-    _add_summary(commands)
-    _add_report(commands)
+    group = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_predict(group)
+    _add_evaluate(group)
+    _add_stress(group)
+    _add_train(group)
+    _add_data(group)
+    _add_summary(group)
+    _add_report(group)
     return parser
 
 
-Commands = argparse._SubParsersAction
+Group: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def _add_predict(commands: Commands[argparse.ArgumentParser]) -> None:
+def _add_predict(group: Group) -> None:
     from xray_classifier.tables import FORMATS
 
-    parser = commands.add_parser("predict", help="judge image files and folders")
+    parser = group.add_parser("predict", help="judge image files and folders")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, or a folder of them")
     _add_model_option(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="table")
@@ -81,79 +83,49 @@ def _add_predict(commands: Commands[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="judge also what is no chest radiograph, with the warning not_valid",
     )
-    parser.set_defaults(run=_predict)
+    parser.set_defaults(run=commands.predict)
 
 
-def _predict(options: argparse.Namespace) -> int:
-
-    from xray_classifier.gate import load_gate
-    from xray_classifier.loading import load_classifier
-    from xray_classifier.progress import track
-    from xray_classifier.scoring import list_files, score
-    from xray_classifier.tables import FORMATS
-
-    try:
-        files = list_files(options.paths)
-    except FileNotFoundError as error:
-        raise DatasetError(f"There is no file or folder {error}. Check the path.") from error
-    classifier = load_classifier(options.model)
-    for remark in classifier.remarks:
-        print(f"note: {remark}", file=sys.stderr)
-    judged = score(files, classifier, load_gate(), enforce=not options.no_gate)
-    rows = track(judged, "Judging", len(files))
-    unreadable = 0
-    for line, row in FORMATS[options.format](rows):
-        print(line)
-        unreadable += row is not None and row.status == "unreadable"
-    return BAD_DATA if unreadable else 0
-
-
-def _add_evaluate(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("evaluate", help="measure a model on labelled radiographs")
-    parser.add_argument("model", help="a model's name, or the path of a .keras or .h5 file")
+def _add_evaluate(group: Group) -> None:
+    parser = group.add_parser("evaluate", help="measure a model on labelled radiographs")
+    _add_model_argument(parser)
     _add_data_options(parser)
-    parser.add_argument(
-        "--split",
-        default="test",
-        help="test (default), train, val, all (a folder without splits) or holdout (the patients "
-        "of train and val that training validates on)",
-    )
+    _add_split_option(parser, "test")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder for the files")
     parser.add_argument(
         "--record",
         action="store_true",
         help="keep the figures in the model's JSON; a look at a test split goes into the ledger",
     )
-    parser.set_defaults(run=_evaluate)
+    parser.set_defaults(run=commands.evaluate)
 
 
-def _evaluate(options: argparse.Namespace) -> int:
-    try:
-        from xray_classifier import evaluation, records
-    except ModuleNotFoundError as error:
-        raise _missing_package(error, "requirements-dev.txt") from error
-    from xray_classifier.loading import load_classifier
+def _add_stress(group: Group) -> None:
+    parser = group.add_parser(
+        "stress", help="measure what a model makes of changes that leave the lungs as they were"
+    )
+    _add_model_argument(parser)
+    _add_data_options(parser)
+    _add_split_option(parser, "holdout")
+    parser.add_argument(
+        "--full-resolution",
+        type=Path,
+        metavar="DIR",
+        help="the same radiographs, under the same names, at full resolution: compare with them",
+    )
+    parser.add_argument("--out", type=Path, metavar="JSON", help="write the figures to this file")
+    parser.set_defaults(run=commands.stress)
 
-    samples = evaluation.samples_of_split(options.data, options.split, _patients(options))
-    classifier = load_classifier(options.model)
-    result = evaluation.evaluate(samples, classifier)
-    evaluation.write_evaluation(result, options.data, options.out)
-    print(records.describe(result.summary))
-    print(f"Figures, plots and probabilities are in {options.out}/", file=sys.stderr)
-    if options.record:
-        records.record(classifier.spec, options.data, options.split, result.summary)
-    return 0
 
-
-def _add_train(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("train", help="train a model")
+def _add_train(group: Group) -> None:
+    parser = group.add_parser("train", help="train a model")
     recipes = parser.add_subparsers(required=True, metavar="RECIPE")
     for name, about in TRAINABLE.items():
         recipe = recipes.add_parser(name, help=about)
         _add_data_options(recipe)
         recipe.add_argument("--out", type=Path, required=True, help="folder for the model")
         recipe.add_argument("--seed", type=int, default=1)
-        recipe.set_defaults(run=_train, recipe=name)
+        recipe.set_defaults(run=commands.train, recipe=name)
 
     gate = recipes.add_parser("gate", help="what tells children's chests from everything else")
     _add_data_options(gate)
@@ -164,125 +136,41 @@ def _add_train(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     gate.add_argument("--out", type=Path, required=True, help="folder for the gate")
     gate.add_argument("--seed", type=int, default=1)
-    gate.set_defaults(run=_train_gate)
+    gate.set_defaults(run=commands.train_gate)
 
 
-def _train_gate(options: argparse.Namespace) -> int:
-    try:
-        from xray_classifier import gate_training
-    except ModuleNotFoundError as error:
-        raise _missing_package(error, "requirements-train.txt") from error
-
-    print(
-        gate_training.train_gate(
-            options.data, options.adults, options.other, options.unseen, options.out, options.seed
-        )
-    )
-    return 0
-
-
-def _train(options: argparse.Namespace) -> int:
-    from xray_classifier.recipes import RECIPES
-    from xray_classifier.training import train
-
-    recipe = RECIPES[options.recipe]
-    print(train(recipe, options.data, options.out, options.seed, _patients(options)))
-    return 0
-
-
-def _add_data(commands: Commands[argparse.ArgumentParser]) -> None:
+def _add_data(group: Group) -> None:
     from xray_classifier.kaggle_data import DATASETS
 
-    actions = commands.add_parser("data", help="fetch, check or look at a data set")
+    actions = group.add_parser("data", help="fetch, check or look at a data set")
     subcommands = actions.add_subparsers(required=True, metavar="ACTION")
 
     fetch = subcommands.add_parser("download", help="fetch the article's data set from Kaggle")
     fetch.add_argument("--dest", type=Path, required=True, help="a new folder")
     fetch.add_argument("--dataset", choices=DATASETS, default=DATASETS[0])
-    fetch.set_defaults(run=_data_download)
+    fetch.set_defaults(run=commands.data_download)
 
     check = subcommands.add_parser("check", help="count, and look for leaks between splits")
     _add_folder_argument(check)
-    check.set_defaults(run=_data_check)
+    check.set_defaults(run=commands.data_check)
 
     show = subcommands.add_parser("show", help="draw a grid of augmented training images")
     _add_folder_argument(show)
     show.add_argument("--out", type=Path, default=Path("augmented.png"), help="a PNG file")
     show.add_argument("--seed", type=int, default=1)
-    show.set_defaults(run=_data_show)
+    show.set_defaults(run=commands.data_show)
 
 
-def _data_download(options: argparse.Namespace) -> int:
-    from xray_classifier.kaggle_data import download
-
-    download(options.dataset, options.dest)
-    print(options.dest)
-    return 0
-
-
-def _data_check(options: argparse.Namespace) -> int:
-    from xray_classifier.dataset_check import check
-    from xray_classifier.datasets import find_samples
-
-    found = check(find_samples(options.data, _patients(options)))
-    print(found.report())
-    return 0 if found.passed else BAD_DATA
-
-
-def _data_show(options: argparse.Namespace) -> int:
-    from xray_classifier.augmented_grid import draw
-    from xray_classifier.datasets import find_samples, select
-    from xray_classifier.files import replace_atomically
-
-    samples = select(find_samples(options.data, _patients(options)), "train", "val", "all")
-    figure = draw(samples, options.seed)
-    with replace_atomically(options.out) as path:
-        figure.savefig(path, format="png")
-    print(options.out)
-    return 0
-
-
-def _add_summary(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("summary", help="print a model's layers, or draw them")
+def _add_summary(group: Group) -> None:
+    parser = group.add_parser("summary", help="print a model's layers, or draw them")
     _add_model_option(parser)
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the architecture")
-    parser.set_defaults(run=_summary)
+    parser.set_defaults(run=commands.summary)
 
 
-def _summary(options: argparse.Namespace) -> int:
-    from xray_classifier.loading import load_classifier
-
-    model = load_classifier(options.model).model
-    model.summary(line_length=80)
-    if options.plot:
-        try:
-            import visualkeras
-        except ModuleNotFoundError as error:
-            raise _missing_package(error, "requirements-dev.txt") from error
-        from xray_classifier.files import replace_atomically
-
-        for layer in model.layers:  # visualkeras 0.2 reads what Keras 3 no longer has
-            layer.output_shape = layer.output.shape
-        with replace_atomically(options.plot) as path:
-            visualkeras.layered_view(
-                model, legend=True, legend_text_spacing_offset=0, to_file=str(path)
-            )
-        print(options.plot)
-    return 0
-
-
-def _add_report(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("report", help="write the recorded figures into the README")
-    parser.set_defaults(run=_report)
-
-
-def _report(_options: argparse.Namespace) -> int:
-    try:
-        from xray_classifier import reporting
-    except ModuleNotFoundError as error:
-        raise _missing_package(error, "requirements-dev.txt") from error
-    reporting.update_readme()
-    return 0
+def _add_report(group: Group) -> None:
+    parser = group.add_parser("report", help="write the recorded figures into the README")
+    parser.set_defaults(run=commands.report)
 
 
 def _add_model_option(parser: argparse.ArgumentParser) -> None:
@@ -291,6 +179,19 @@ def _add_model_option(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_MODEL,
         metavar="NAME|PATH",
         help=f"a model in model/ (default: {DEFAULT_MODEL}), or a .keras or .h5 file",
+    )
+
+
+def _add_model_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="a model's name, or the path of a .keras or .h5 file")
+
+
+def _add_split_option(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--split",
+        default=default,
+        help="test, train, val, all (a folder without splits) or holdout (the patients of train "
+        f"and val that training validates on); default: {default}",
     )
 
 
@@ -310,16 +211,4 @@ def _add_patients_option(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="CSV",
         help="a table with the columns file and patient, for data whose file names do not tell",
-    )
-
-
-def _patients(options: argparse.Namespace) -> dict[str, str] | None:
-    from xray_classifier.datasets import read_patients
-
-    return read_patients(options.patients) if options.patients else None
-
-
-def _missing_package(error: ModuleNotFoundError, requirements: str) -> DatasetError:
-    return DatasetError(
-        f"The package {error.name} is missing. Install it: pip install -r {requirements}"
     )

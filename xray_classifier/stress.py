@@ -7,6 +7,7 @@ same answer.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from xray_classifier import perturbations
-from xray_classifier.datasets import Sample
-from xray_classifier.decoding import decode
+from xray_classifier.datasets import LABELS, Sample, fingerprint, read_image
 from xray_classifier.errors import DatasetError
+from xray_classifier.files import replace_atomically
 from xray_classifier.metrics import Labels, Probabilities
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import Tensor, preprocess
 from xray_classifier.progress import track
+from xray_classifier.spec import ModelSpec
 
 BATCH_SIZE = 32
 SEED = 0
@@ -45,7 +47,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "112 pixels a side": lambda batch, _rng: perturbations.coarsen(batch, 112),
 }
 
-BORDER_ALONE = {
+BORDER_ALONE: dict[str, Perturbation] = {
     "outer 10 % alone": lambda batch, _rng: perturbations.blank_centre(batch, 0.10),
     "outer 14 % alone": lambda batch, _rng: perturbations.blank_centre(batch, 0.14),
 }
@@ -62,6 +64,9 @@ def stress(samples: Sequence[Sample], classifier: Classifier) -> dict[str, Any]:
         images, auc as they are; `perturbations`: for each its mean_change (mean absolute change
         of the probability), verdicts_changed (fraction) and auc; `border_alone`: the AUC with
         nothing of a lung left, .5 for a model that looks at lungs only.
+
+    Raises:
+        DatasetError: a file cannot be read; the message names it.
     """
     labels = np.array([sample.label for sample in samples], np.intp)
     order = np.random.default_rng(SEED).permutation(len(samples))  # neighbours share a class
@@ -91,13 +96,21 @@ def compare_resolutions(
         full: a folder with full-resolution copies, at any depth.
         classifier: the model.
 
+    Returns:
+        images, and mean_change, verdicts_changed and auc (of the full resolution) as in `stress`.
+
     Raises:
-        DatasetError: no radiograph has a partner.
+        DatasetError: the pairs lack a class, a partner cannot be told from another file of its
+            name, or a file cannot be read.
     """
-    partners = {path.name: path for path in full.rglob("*") if path.is_file()}
+    partners = _partners(samples, full)
     pairs = [sample for sample in samples if sample.path.name in partners]
-    if not pairs:
-        raise DatasetError(f"{full} holds no file with the name of one of the radiographs.")
+    if len({sample.label for sample in pairs}) < len(LABELS):
+        raise DatasetError(
+            f"{full} holds {len(pairs)} files with the name of one of the {len(samples)} "
+            "radiographs; wanted are some of both classes. Give the folder with the same "
+            "radiographs at full resolution."
+        )
     small = _plain(pairs, classifier)
     large = [
         Sample(partners[sample.path.name], sample.label, sample.split, sample.patient)
@@ -106,6 +119,57 @@ def compare_resolutions(
     labels = np.array([sample.label for sample in pairs], np.intp)
     compared = _compare(labels, small, _plain(large, classifier), classifier.spec.threshold)
     return {"images": len(pairs), **compared}
+
+
+def describe(report: dict[str, Any]) -> str:
+    """Write what `stress` found, and under `full_resolution` `compare_resolutions`, for people."""
+    head = ("changed", "mean change", "other verdicts", "AUC")
+    rows = [("nothing", "", "", f"{report['auc']:.4f}")]
+    rows += [_row(name, found) for name, found in report["perturbations"].items()]
+    rows += [(name, "", "", f"{auc:.4f}") for name, auc in report["border_alone"].items()]
+    if "full_resolution" in report:
+        found = report["full_resolution"]
+        rows.append(_row(f"full resolution, {found['images']} images", found))
+    lines = [f"{name:36}{mean:>12}{other:>16}{auc:>9}" for name, mean, other, auc in (head, *rows)]
+    return "\n".join([f"{report['images']} images", *lines])
+
+
+def _row(name: str, found: dict[str, float]) -> tuple[str, str, str, str]:
+    verdicts = f"{100 * found['verdicts_changed']:.1f} %"
+    return name, f"{found['mean_change']:.4f}", verdicts, f"{found['auc']:.4f}"
+
+
+def identify(samples: Sequence[Sample], spec: ModelSpec, data: Path, split: str) -> dict[str, Any]:
+    """Say which model met which radiographs, as it is written beside what was found."""
+    return {
+        "model": spec.name,
+        "sha256": spec.sha256,
+        "threshold": spec.threshold,
+        "data": f"{data.resolve().name}/{split}",
+        "data_sha256": fingerprint(samples),
+    }
+
+
+def write(report: dict[str, Any], target: Path) -> None:
+    """Write a report as JSON, in one step."""
+    with replace_atomically(target) as path:
+        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def _partners(samples: Sequence[Sample], full: Path) -> dict[str, Path]:
+    names = {sample.path.name for sample in samples}
+    partners: dict[str, Path] = {}
+    for path in sorted(full.rglob("*")):
+        if path.name not in names or not path.is_file():
+            continue
+        if path.name in partners:
+            raise DatasetError(
+                f"{partners[path.name]} and {path} have the same name, so that the partner of "
+                "the radiograph cannot be told. Keep one of them."
+            )
+        partners[path.name] = path
+    return partners
 
 
 def _compare(
@@ -138,4 +202,4 @@ def _probabilities(
 def _batches(samples: Sequence[Sample]) -> Iterator[Tensor]:
     for start in range(0, len(samples), BATCH_SIZE):
         part = samples[start : start + BATCH_SIZE]
-        yield np.stack([preprocess(decode(sample.path.read_bytes())) for sample in part])
+        yield np.stack([preprocess(read_image(sample)) for sample in part])

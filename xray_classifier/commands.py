@@ -1,0 +1,178 @@
+"""What the commands do: options to what is printed and written, and the exit status.
+
+What only one command needs is imported there, so that the others start without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from xray_classifier.errors import DatasetError
+
+BAD_DATA = 1
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Judge files, one row each."""
+    from xray_classifier.gate import load_gate
+    from xray_classifier.loading import load_classifier
+    from xray_classifier.progress import track
+    from xray_classifier.scoring import list_files, score
+    from xray_classifier.tables import FORMATS
+
+    try:
+        files = list_files(options.paths)
+    except FileNotFoundError as error:
+        raise DatasetError(f"There is no file or folder {error}. Check the path.") from error
+    classifier = load_classifier(options.model)
+    for remark in classifier.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    judged = score(files, classifier, load_gate(), enforce=not options.no_gate)
+    rows = track(judged, "Judging", len(files))
+    unreadable = 0
+    for line, row in FORMATS[options.format](rows):
+        print(line)
+        unreadable += row is not None and row.status == "unreadable"
+    return BAD_DATA if unreadable else 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure a model on a split, and keep the figures if asked to."""
+    try:
+        from xray_classifier import evaluation, records
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, "requirements-dev.txt") from error
+    from xray_classifier.loading import load_classifier
+
+    samples = evaluation.samples_of_split(options.data, options.split, _patients(options))
+    classifier = load_classifier(options.model)
+    result = evaluation.evaluate(samples, classifier)
+    evaluation.write_evaluation(result, options.data, options.out)
+    print(records.describe(result.summary))
+    print(f"Figures, plots and probabilities are in {options.out}/", file=sys.stderr)
+    if options.record:
+        records.record(classifier.spec, options.data, options.split, result.summary)
+    return 0
+
+
+def stress(options: argparse.Namespace) -> int:
+    """Measure what changes a model's answers that should not."""
+    try:
+        from xray_classifier import evaluation
+        from xray_classifier import stress as stressing
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, "requirements-dev.txt") from error
+    from xray_classifier.loading import load_classifier
+
+    samples = evaluation.samples_of_split(options.data, options.split, _patients(options))
+    classifier = load_classifier(options.model)
+    pairs = {}
+    if options.full_resolution:  # first: it is quick to say that the folder is a wrong one
+        found = stressing.compare_resolutions(samples, options.full_resolution, classifier)
+        pairs["full_resolution"] = found
+    report = stressing.stress(samples, classifier) | pairs
+    print(stressing.describe(report))
+    if options.out:
+        identity = stressing.identify(samples, classifier.spec, options.data, options.split)
+        stressing.write(identity | report, options.out)
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train a model by its recipe."""
+    from xray_classifier import training
+    from xray_classifier.recipes import RECIPES
+
+    recipe = RECIPES[options.recipe]
+    print(training.train(recipe, options.data, options.out, options.seed, _patients(options)))
+    return 0
+
+
+def train_gate(options: argparse.Namespace) -> int:
+    """Fit the gate, and measure it."""
+    from xray_classifier.gate_training import train_gate as fit_gate
+
+    target = fit_gate(
+        options.data, options.adults, options.other, options.unseen, options.out, options.seed
+    )
+    print(target)
+    return 0
+
+
+def data_download(options: argparse.Namespace) -> int:
+    """Fetch a data set from Kaggle."""
+    from xray_classifier.kaggle_data import download
+
+    download(options.dataset, options.dest)
+    print(options.dest)
+    return 0
+
+
+def data_check(options: argparse.Namespace) -> int:
+    """Count a data set, and look for leaks."""
+    from xray_classifier.dataset_check import check
+    from xray_classifier.datasets import find_samples
+
+    found = check(find_samples(options.data, _patients(options)))
+    print(found.report())
+    return 0 if found.passed else BAD_DATA
+
+
+def data_show(options: argparse.Namespace) -> int:
+    """Draw augmented training images."""
+    from xray_classifier.augmented_grid import draw
+    from xray_classifier.datasets import find_samples, select
+    from xray_classifier.files import replace_atomically
+
+    samples = select(find_samples(options.data, _patients(options)), "train", "val", "all")
+    figure = draw(samples, options.seed)
+    with replace_atomically(options.out) as path:
+        figure.savefig(path, format="png")
+    print(options.out)
+    return 0
+
+
+def summary(options: argparse.Namespace) -> int:
+    """Print a model's layers, or draw them too."""
+    from xray_classifier.loading import load_classifier
+
+    model = load_classifier(options.model).model
+    model.summary(line_length=80)
+    if options.plot:
+        try:
+            import visualkeras
+        except ModuleNotFoundError as error:
+            raise _missing_package(error, "requirements-dev.txt") from error
+        from xray_classifier.files import replace_atomically
+
+        for layer in model.layers:  # visualkeras 0.2 reads what Keras 3 no longer has
+            layer.output_shape = layer.output.shape
+        with replace_atomically(options.plot) as path:
+            visualkeras.layered_view(
+                model, legend=True, legend_text_spacing_offset=0, to_file=str(path)
+            )
+        print(options.plot)
+    return 0
+
+
+def report(_options: argparse.Namespace) -> int:
+    """Write the recorded figures into the README."""
+    try:
+        from xray_classifier import reporting
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, "requirements-dev.txt") from error
+    reporting.update_readme()
+    return 0
+
+
+def _patients(options: argparse.Namespace) -> dict[str, str] | None:
+    from xray_classifier.datasets import read_patients
+
+    return read_patients(options.patients) if options.patients else None
+
+
+def _missing_package(error: ModuleNotFoundError, requirements: str) -> DatasetError:
+    return DatasetError(
+        f"The package {error.name} is missing. Install it: pip install -r {requirements}"
+    )
