@@ -54,7 +54,7 @@ def main() -> None:
     st.set_page_config(TITLE, "🫁", layout="wide")
     st.title(TITLE)
     st.caption(STANDING_LINE)
-    name = st.sidebar.selectbox("Model", names := model_names(), names.index(DEFAULT_MODEL))
+    name = choose_model()
     upload = st.file_uploader("Chest X-ray")
     if upload is None:
         st.info(EMPTY_STATE)
@@ -68,11 +68,19 @@ def main() -> None:
         if result.status == REJECTED and offer_output(result):
             result = classify_image(image, classifier, gate, enforce=False)
     except UnreadableImageError as error:
-        st.error(str(error), icon="🖼️")
+        st.error(str(error), icon=":material/broken_image:")
     except ModelUnavailableError as error:
-        st.error(f"The model cannot be used, so there is no verdict. {error}", icon="🧩")
+        st.error(
+            f"The model cannot be used, so there is no verdict. {error}", icon=":material/error:"
+        )
     else:
         show(result, classifier.spec)
+
+
+def choose_model() -> str:
+    """Offer the models that are there, the default first."""
+    names = sorted(model_names(), key=lambda name: name != DEFAULT_MODEL)
+    return st.sidebar.selectbox("Model", names) or DEFAULT_MODEL
 
 
 def model_source(name: str) -> str | None:
@@ -92,6 +100,7 @@ def show(result: Result, spec: ModelSpec) -> None:
     height, width = result.image.shape
     right.image(
         for_display(result.image),
+        alt="The uploaded image as decoded",
         caption=f"As decoded: {width} x {height} pixels, grey",
         width="stretch",
     )
@@ -99,14 +108,16 @@ def show(result: Result, spec: ModelSpec) -> None:
 
 def offer_output(result: Result) -> bool:
     """Say why the gate rejects an image; ask whether the model's number is wanted all the same."""
-    st.error(f"This is not something I can judge. {result.message} {ADVICE}", icon="🛑")
+    st.error(
+        f"This is not something I can judge. {result.message} {ADVICE}", icon=":material/block:"
+    )
     return st.toggle("Show the model's output anyway")
 
 
 def show_verdict(result: Result, spec: ModelSpec) -> None:
     """State verdict, probability, threshold and model."""
     for word in result.warnings:
-        st.warning(WARNINGS[word], icon="⚠️")
+        st.warning(WARNINGS[word], icon=":material/warning:")
     probability, ill = result.probability or 0.0, result.verdict == PNEUMONIA
     name, chance = (PNEUMONIA, probability) if ill else (NORMAL, 1 - probability)
     mark = "Not valid: " if NOT_VALID in result.warnings else ""
@@ -120,7 +131,7 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
     st.warning(
         "The number is what a network learned from one hospital's images makes of this one. It is "
         "no diagnosis; a radiologist's reading decides.",
-        icon="⚠️",
+        icon=":material/warning:",
     )
 
 

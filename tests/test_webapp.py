@@ -128,10 +128,19 @@ def test_model_is_chosen_in_the_sidebar(
         return tiny_classifier
 
     monkeypatch.setattr(loading, "load_classifier", note)
-    assert page.sidebar.selectbox[0].options == loading.model_names()
+    assert page.sidebar.selectbox[0].options == ["default", "article"]
     page.sidebar.selectbox[0].set_value("article")
     upload(page, encoded(WHITISH))
     assert asked == ["article"]
+
+
+def test_missing_default_model_leaves_the_page_whole(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "model_names", list)
+    page.run()
+    assert "Drop one frontal chest X-ray" in page.info[0].value
+    assert not page.exception
 
 
 def test_missing_model_is_said_and_nothing_is_invented(
