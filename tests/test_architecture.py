@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from xray_classifier.architecture import build_article_cnn
+from xray_classifier.architecture import build_article_cnn, build_default_model
 
 # Layer, output shape without the batch, number of parameters.
 LAYERS = [
@@ -90,3 +90,108 @@ def test_weights_follow_from_the_seed(model: Any) -> None:
     for weights, same in zip(first, again, strict=True):
         np.testing.assert_array_equal(weights, same)
     assert np.any(first[0] != other[0])
+
+
+# The default model
+
+DEFAULT_PARAMETERS = 3_350_705
+EDGE = 13  # of 250 pixels
+
+
+@pytest.fixture(scope="module")
+def on_pooled() -> Any:
+    """The default model for images of 250 pixels, with random weights through which images pass."""
+    draw = np.random.default_rng(5)
+    model = build_default_model(250)
+    weights = []
+    for variable in model.weights:
+        height_width_in = (
+            variable.shape[:2] if "depthwise" in variable.path else variable.shape[:-1]
+        )
+        spread = np.sqrt(2 / np.prod(height_width_in)) if variable.shape[1:] else 0.1
+        weights.append(draw.normal(0, spread, variable.shape))
+    model.set_weights(weights)
+    return model
+
+
+@pytest.fixture(scope="module")
+def on_whole(on_pooled: Any) -> Any:
+    """The same for images of 500 pixels."""
+    model = build_default_model()
+    model.set_weights(on_pooled.get_weights())
+    return model
+
+
+@pytest.fixture(scope="module")
+def images() -> Any:
+    """Four images of 500 pixels a side, each with its own noise and brightness."""
+    noise = np.random.default_rng(1).random((4, 500, 500, 1), np.float32)
+    return noise * np.array([0.2, 0.5, 0.8, 1], np.float32)[:, None, None, None]
+
+
+def answers(model: Any, batch: Any) -> Any:
+    return keras.ops.convert_to_numpy(model(batch, training=False))
+
+
+def test_default_model_takes_images_whole_or_pooled(on_pooled: Any, on_whole: Any) -> None:
+    assert on_pooled.input_shape == (None, 250, 250, 1)
+    assert on_whole.input_shape == (None, 500, 500, 1)
+    assert on_pooled.output_shape == on_whole.output_shape == (None, 1)
+    assert on_whole.get_layer("features").output.shape == (None, 1280)
+    assert not on_whole.compiled
+
+
+def test_default_model_has_its_number_of_parameters(on_pooled: Any, on_whole: Any) -> None:
+    assert on_pooled.count_params() == on_whole.count_params() == DEFAULT_PARAMETERS
+    assert not on_whole.non_trainable_weights
+
+
+def test_weights_come_in_the_same_order_for_both_sides(on_pooled: Any, on_whole: Any) -> None:
+    orders = [
+        [(weights.path, weights.shape) for weights in model.weights]
+        for model in (on_pooled, on_whole)
+    ]
+    assert orders[0] == orders[1]
+    assert len(orders[0]) == len(set(orders[0])) > 90
+
+
+def test_whole_and_pooled_images_get_the_same_answer(
+    on_pooled: Any, on_whole: Any, images: Any
+) -> None:
+    pooled = images.reshape(4, 250, 2, 250, 2, 1).mean(axis=(2, 4))
+    found = answers(on_whole, images)
+    assert found.std() > 0.01  # answers that differ from image to image
+    np.testing.assert_allclose(found, answers(on_pooled, pooled), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", ["top", "bottom", "left", "right", "all"])
+def test_the_outer_13_of_250_pixels_change_nothing(
+    side: str, on_pooled: Any, on_whole: Any, images: Any
+) -> None:
+    for model, edge in ((on_pooled, EDGE), (on_whole, 2 * EDGE)):
+        batch = images[:, : model.input_shape[1], : model.input_shape[1]]
+        other = batch.copy()
+        edges = {
+            "top": np.s_[:, :edge],
+            "bottom": np.s_[:, -edge:],
+            "left": np.s_[:, :, :edge],
+            "right": np.s_[:, :, -edge:],
+        }
+        for part in edges.values() if side == "all" else [edges[side]]:
+            other[part] = 1 - other[part]
+        np.testing.assert_array_equal(answers(model, other), answers(model, batch))
+
+
+@pytest.mark.parametrize("line", [EDGE, 250 - EDGE - 1])
+def test_the_lines_next_to_the_edge_do_count(line: int, on_pooled: Any, images: Any) -> None:
+    batch = images[:, :250, :250]
+    for part in (np.s_[:, line], np.s_[:, :, line]):
+        other = batch.copy()
+        other[part] = 1 - other[part]
+        assert np.all(answers(on_pooled, other) != answers(on_pooled, batch))
+
+
+def test_pixels_are_scaled_as_imagenet_was(on_pooled: Any) -> None:
+    (rescaling,) = (layer for layer in on_pooled.layers if type(layer).__name__ == "Rescaling")
+    tensor = np.array([[0.0, 127 / 255, 1.0]], np.float32)
+    np.testing.assert_allclose(rescaling(tensor), [[-127 / 128, 0, 1]], atol=1e-6)
