@@ -639,10 +639,10 @@ def grey_of(path: Path) -> int:
 def test_stress_compares_with_full_resolution(
     drawn: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
 ) -> None:
-    for path in (drawn / "test").rglob("*.png"):
+    for path in (drawn / "train").rglob("*.png"):
         flat(tmp_path / "full" / path.name, grey_of(path) + 10)
     out = tmp_path / "stress.json"
-    command = ["stress", "tiny", "--data", str(drawn), "--split", "test", "--out", str(out)]
+    command = ["stress", "tiny", "--data", str(drawn), "--split", "train", "--out", str(out)]
     assert main([*command, "--full-resolution", str(tmp_path / "full")]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("full resolution, 4 images")
     found = json.loads(out.read_text(encoding="utf-8"))["full_resolution"]
@@ -654,12 +654,19 @@ def test_stress_refuses_a_folder_of_other_radiographs(
     drawn: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
 ) -> None:
     flat(tmp_path / "full" / "other.png", 3)
-    command = ["stress", "tiny", "--data", str(drawn), "--split", "test"]
+    command = ["stress", "tiny", "--data", str(drawn), "--split", "train"]
     out = tmp_path / "stress.json"
     full = ["--full-resolution", str(tmp_path / "full"), "--out", str(out)]
     assert main([*command, *full]) == 2
     assert "full holds 0 files with the name of one of the 4 radiographs" in said(capsys)
     assert not out.exists()
+
+
+def test_stress_does_not_look_at_a_test_split(
+    drawn: Path, tiny: Classifier, capsys: Captured
+) -> None:
+    assert main(["stress", "tiny", "--data", str(drawn), "--split", "test"]) == 2
+    assert "A test split is for `evaluate` only" in said(capsys)
 
 
 def test_stress_without_patients_to_hold_out_is_refused(

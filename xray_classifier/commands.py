@@ -65,6 +65,11 @@ def stress(options: argparse.Namespace) -> int:
         raise _missing_package(error, "requirements-dev.txt") from error
     from xray_classifier.loading import load_classifier
 
+    if options.split == "test":
+        raise DatasetError(
+            "A test split is for `evaluate` only: a model is chosen by what stress shows. Take "
+            "--split holdout."
+        )
     samples = evaluation.samples_of_split(options.data, options.split, _patients(options))
     classifier = load_classifier(options.model)
     pairs = {}
