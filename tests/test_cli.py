@@ -957,7 +957,8 @@ def test_report_writes_the_readme(
     models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{reporting.START}\nold\n{reporting.END}\nafter\n")
+    stress = f"{reporting.STRESS_START}\nold\n{reporting.STRESS_END}"
+    readme.write_text(f"before\n{reporting.START}\nold\n{reporting.END}\n{stress}\nafter\n")
     monkeypatch.setattr(reporting.update_readme, "__defaults__", (readme, models))
     assert main(["report"]) == 0
     text = readme.read_text()

@@ -9,7 +9,14 @@ import pytest
 from conftest import ROOT
 
 from xray_classifier.cli import build_parser
-from xray_classifier.reporting import END, START, results_table
+from xray_classifier.reporting import (
+    END,
+    START,
+    STRESS_END,
+    STRESS_START,
+    results_table,
+    stress_table,
+)
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\.venv/bin/python -m xray_classifier (.+)$", README, re.MULTILINE)
@@ -18,6 +25,12 @@ COMMANDS = re.findall(r"^\.venv/bin/python -m xray_classifier (.+)$", README, re
 def test_results_table_is_the_one_that_report_writes() -> None:
     shown = README.split(START)[1].split(END)[0].strip()
     assert shown == results_table()
+
+
+def test_stress_table_is_the_one_that_report_writes() -> None:
+    shown = README.split(STRESS_START)[1].split(STRESS_END)[0].strip()
+    assert shown == stress_table()
+    assert "default: change" in shown
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,15 @@ from typing import Any
 import pytest
 
 from xray_classifier.errors import DatasetError
-from xray_classifier.reporting import END, START, results_table, update_readme
+from xray_classifier.reporting import (
+    END,
+    START,
+    STRESS_END,
+    STRESS_START,
+    results_table,
+    stress_table,
+    update_readme,
+)
 from xray_classifier.spec import ModelSpec, write_spec
 
 SUMMARY: dict[str, Any] = {
@@ -90,15 +99,18 @@ def test_model_that_was_not_measured_has_no_row(tmp_path: Path) -> None:
 def test_only_what_stands_between_the_marks_is_replaced(models: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     before, after = "# Title\n\n| an | other table |\n\n", "\n\nEnd – with an umlaut: ü\n"
-    readme.write_text(f"{before}{START}\nold\n{END}{after}", encoding="utf-8")
+    stress = f"{STRESS_START}\nold\n{STRESS_END}"
+    readme.write_text(f"{before}{START}\nold\n{END}{stress}{after}", encoding="utf-8")
     update_readme(readme, models)
-    expected = f"{before}{START}\n{results_table(models)}\n{END}{after}"
+    stress = f"{STRESS_START}\n{stress_table(models)}\n{STRESS_END}"
+    expected = f"{before}{START}\n{results_table(models)}\n{END}{stress}{after}"
     assert readme.read_text(encoding="utf-8") == expected
 
 
 def test_a_second_update_changes_nothing(models: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"a\n{START}\n{END}\nb\n", encoding="utf-8")
+    marks = "\n".join([START, END, STRESS_START, STRESS_END])
+    readme.write_text(f"a\n{marks}\nb\n", encoding="utf-8")
     update_readme(readme, models)
     once = readme.read_bytes()
     update_readme(readme, models)
@@ -114,3 +126,54 @@ def test_readme_without_marks_is_an_error_and_stays(
     with pytest.raises(DatasetError, match=r"README\.md lacks the lines <!-- results.*Restore"):
         update_readme(readme, models)
     assert readme.read_text(encoding="utf-8") == text
+
+
+def test_readme_without_the_marks_of_stress_is_an_error_and_stays(
+    models: Path, tmp_path: Path
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{START}\n{END}\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match="lacks the lines <!-- stress"):
+        update_readme(readme, models)
+    assert readme.read_text(encoding="utf-8") == f"{START}\n{END}\n"
+
+
+# Stress
+
+REPORT: dict[str, Any] = {
+    "sha256": SPEC.sha256,
+    "perturbations": {"text": {"mean_change": 0.0123, "verdicts_changed": 0.045, "auc": 0.9}},
+    "border_alone": {"border": 0.6612},
+    "full_resolution": {"images": 3, "mean_change": 0.5, "verdicts_changed": 1 / 3, "auc": 0.5},
+}
+
+
+def write_report(models: Path, name: str, report: dict[str, Any]) -> None:
+    path = models / "stress" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(report), encoding="utf-8")
+
+
+def test_stress_of_each_model_stands_side_by_side(models: Path) -> None:
+    write_spec(replace(SPEC, name="big"), models / "big.json")
+    for name in ("tiny", "big"):
+        write_report(models, name, REPORT)
+    assert [*map(cells, stress_table(models).splitlines())] == [
+        ["what was changed", *(f"{name}: change, other verdicts" for name in ("big", "tiny"))],
+        ["---", "---", "---"],
+        ["text", "0.012, 4.5%", "0.012, 4.5%"],
+        ["border", "AUC 0.661", "AUC 0.661"],
+        ["full resolution (3 images)", "0.500, 33.3%", "0.500, 33.3%"],
+    ]
+
+
+def test_model_without_a_report_has_no_column(models: Path) -> None:
+    write_spec(replace(SPEC, name="big"), models / "big.json")
+    write_report(models, "tiny", REPORT)
+    assert "big" not in stress_table(models)
+
+
+def test_report_of_another_file_is_refused(models: Path) -> None:
+    write_report(models, "tiny", REPORT | {"sha256": "ef" * 32})
+    with pytest.raises(DatasetError, match=r"tiny\.json is about another file than tiny"):
+        stress_table(models)

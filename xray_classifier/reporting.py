@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from xray_classifier.spec import read_spec
 
 README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- results: written by `report` -->", "<!-- end of results -->"
+STRESS_START, STRESS_END = "<!-- stress: written by `report` -->", "<!-- end of stress -->"
+STRESS_FOLDER = "stress"
 
 # What the article states of its own run on the official test: right verdicts of images; loss.
 ARTICLE_COUNTS = {"normal": (190, 234), "pneumonia": (379, 390)}
@@ -25,18 +28,22 @@ _HEADING = (
 
 
 def update_readme(readme: Path = README, models: Path = MODEL_FOLDER) -> None:
-    """Replace the results table between its two marks.
+    """Replace both tables between their marks.
 
     Raises:
         DatasetError: the marks are missing.
     """
     text = readme.read_text(encoding="utf-8")
-    if START not in text or END not in text:
-        raise DatasetError(f"{readme} lacks the lines {START} and {END}. Restore them.")
-    before, after = text.split(START)[0], text.split(END)[1]
+    for start, end, table in (
+        (START, END, results_table(models)),
+        (STRESS_START, STRESS_END, stress_table(models)),
+    ):
+        if start not in text or end not in text:
+            raise DatasetError(f"{readme} lacks the lines {start} and {end}. Restore them.")
+        before, after = text.split(start)[0], text.split(end)[1]
+        text = f"{before}{start}\n{table}\n{end}{after}"
     with replace_atomically(readme) as temporary:
-        content = f"{before}{START}\n{results_table(models)}\n{END}{after}"
-        temporary.write_text(content, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def results_table(models: Path = MODEL_FOLDER) -> str:
@@ -49,6 +56,46 @@ def results_table(models: Path = MODEL_FOLDER) -> str:
             for data, summary in sorted(spec.results.items())
         ]
     return "\n".join([_HEADING, *rows])
+
+
+def stress_table(models: Path = MODEL_FOLDER) -> str:
+    """Write what `stress` measured for each model as a Markdown table, side by side.
+
+    Raises:
+        DatasetError: a report is that of another model file.
+    """
+    reports = _stress_reports(models)
+    heading = ["what was changed", *(f"{name}: change, other verdicts" for name in reports)]
+    lines = [heading, ["---"] * len(heading)]
+    nothing: dict[str, Any] = {"perturbations": {}, "border_alone": {}}
+    first = next(iter(reports.values()), nothing)
+    for change in first["perturbations"]:
+        cells = (_changes(report["perturbations"][change]) for report in reports.values())
+        lines.append([change, *cells])
+    for border in first["border_alone"]:
+        cells = (f"AUC {report['border_alone'][border]:.3f}" for report in reports.values())
+        lines.append([border, *cells])
+    if "full_resolution" in first:
+        cells = (_changes(report["full_resolution"]) for report in reports.values())
+        lines.append([f"full resolution ({first['full_resolution']['images']} images)", *cells])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _stress_reports(models: Path) -> dict[str, dict[str, Any]]:
+    reports = {}
+    for name in model_names(models):
+        path = models / STRESS_FOLDER / f"{name}.json"
+        if not path.exists():
+            continue
+        report = json.loads(path.read_text(encoding="utf-8"))
+        if report["sha256"] != read_spec(models / f"{name}.json").sha256:
+            raise DatasetError(f"{path} is about another file than {name}. Run `stress` again.")
+        reports[name] = report
+    return reports
+
+
+def _changes(found: dict[str, float]) -> str:
+    return f"{found['mean_change']:.3f}, {found['verdicts_changed']:.1%}"
 
 
 def _article_row() -> str:
