@@ -32,7 +32,7 @@ EMPTY_STATE = f"""
 
 WARNINGS = {
     OUTSIDE_POPULATION: "This chest looks unlike those of the children of 1 to 5 years that the "
-    "model learned from: an adult's, for example. The number may be far off.",
+    "model learned from: an adult's, for example. On adults it did no better than chance.",
     NOT_VALID: "The number below is not valid: the model was never meant for such an image.",
 }
 

@@ -157,6 +157,7 @@ def test_empty_class_folders_are_an_error(tmp_path: Path) -> None:
         ("person10_virus_35.jpeg", "person10_virus"),
         ("IM-0115-0001.jpeg", "IM-0115"),
         ("IM-0437-0001-0002.jpeg", "IM-0437"),
+        ("00001303_001.jpeg", "00001303"),
         ("NORMAL2-IM-0115-0001.jpeg", "NORMAL2-IM-0115"),
         ("NORMAL2-IM-0832-0001-0002.jpeg", "NORMAL2-IM-0832"),
         ("scan17.png", None),

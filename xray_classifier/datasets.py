@@ -32,11 +32,12 @@ SPLIT_SEED = 2026  # one hold-out for every model, whatever its training seed
 
 _CLASS_FOLDERS = {"normal": 0, "pneumonia": 1, "opacity": 1}
 
-# File names of the Kermany sets. Bacterial and viral patients are numbered separately, so
-# "person1_bacteria" and "person1_virus" are two children.
+# File names of the sets that are used here. In Kermany's, bacterial and viral patients are
+# numbered separately, so "person1_bacteria" and "person1_virus" are two children.
 _PATIENT_PATTERNS = (
     re.compile(r"(?P<patient>person\d+_(?:bacteria|virus))_\d+"),
     re.compile(r"(?P<patient>(?:NORMAL\d*-)?IM-\d+)-\d+"),
+    re.compile(r"(?P<patient>\d{8})_\d{3}\."),  # NIH ChestX-ray14
 )
 
 
@@ -183,7 +184,7 @@ def fingerprint(samples: Iterable[Sample]) -> str:
 
 
 def patient_from_name(name: str) -> str | None:
-    """Read the patient from a file name of the Kermany sets, None for other names."""
+    """Read the patient from a file name of the Kermany or NIH sets, None for other names."""
     for pattern in _PATIENT_PATTERNS:
         match = pattern.match(name)
         if match:
