@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import streamlit as st
-from PIL import Image
 
 from xray_classifier.decoding import MAX_BYTES, GreyImage, decode
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
+from xray_classifier.explanation import (
+    BLANK,
+    CAVEAT,
+    OPACITY,
+    Explainer,
+    Heatmap,
+    overlay,
+    shrink,
+)
 from xray_classifier.gate import ADVICE, OUTSIDE_POPULATION, Gate, load_gate
 from xray_classifier.loading import DEFAULT_MODEL, load_classifier, model_names
 from xray_classifier.pipeline import NOT_VALID, REJECTED, Result, classify_image
 from xray_classifier.prediction import Classifier
+from xray_classifier.preprocessing import preprocess
 from xray_classifier.spec import ModelSpec
 from xray_classifier.verdict import NORMAL, PNEUMONIA, percent
 
 TITLE = "Pneumonia on children's chest X\u2011rays"  # a hyphen that does not break the line
-DISPLAY_SIDE = 1024  # pixels; the browser needs no more, the model sees the whole image
 
 STANDING_LINE = (
     "For research and education only. **Not a medical device.** "
@@ -41,6 +49,12 @@ WARNINGS = {
 def shared_classifier(name: str, source: str | None) -> Classifier:
     """Load a model once per process, for all visitors."""
     return load_classifier(name, source)
+
+
+@st.cache_resource(show_spinner=False)
+def shared_explainer(name: str, source: str | None) -> Explainer:
+    """Prepare a model's heatmaps once per process, when the first visitor asks for one."""
+    return Explainer(shared_classifier(name, source))
 
 
 @st.cache_resource(show_spinner=False)
@@ -74,7 +88,7 @@ def main() -> None:
             f"The model cannot be used, so there is no verdict. {error}", icon=":material/error:"
         )
     else:
-        show(result, classifier.spec)
+        show(result, classifier.spec, name)
 
 
 def choose_model() -> str:
@@ -91,18 +105,48 @@ def model_source(name: str) -> str | None:
         return None
 
 
-def show(result: Result, spec: ModelSpec) -> None:
+def show(result: Result, spec: ModelSpec, name: str) -> None:
     """Show the verdict beside the radiograph; on a phone it comes first."""
     left, right = st.columns([2, 3], gap="large")
+    judged = result.status != REJECTED
     with left:
-        if result.status != REJECTED:
+        if judged:
             show_verdict(result, spec)
-    height, width = result.image.shape
-    right.image(
-        for_display(result.image),
-        alt="The uploaded image as decoded",
-        caption=f"As decoded: {width} x {height} pixels, grey",
-        width="stretch",
+    with right:
+        asked = judged and st.toggle("Where did the model look?")
+        heatmap = heatmap_of(result.image, name) if asked else None
+        height, width = result.image.shape
+        show_images(shrink(result.image), f"{width} x {height} pixels, grey", heatmap)
+
+
+def heatmap_of(image: GreyImage, name: str) -> Heatmap | None:
+    """Compute a heatmap, or say why there is none."""
+    try:
+        with st.spinner("Asking the model …"):
+            return shared_explainer(name, model_source(name)).heatmap(preprocess(image))
+    except ModelUnavailableError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+@st.fragment  # the slider draws this anew, and judges nothing again
+def show_images(image: GreyImage, facts: str, heatmap: Heatmap | None) -> None:
+    """Show the radiograph, beside its heatmap if there is one."""
+    place = st.container()
+    if heatmap is not None:
+        opacity = st.slider("Opacity of the heatmap in %", 0, 100, round(100 * OPACITY), step=5)
+        left, place = st.columns(2)
+        left.image(
+            overlay(image, heatmap, opacity / 100),
+            caption="Heatmap: from violet, some effect, to yellow, most",
+            alt="The uploaded image under its heatmap",
+            width="stretch",
+        )
+        if not heatmap.any():
+            st.info(BLANK)
+        st.caption(CAVEAT)
+    place.image(
+        image, caption=f"As decoded: {facts}", alt="The uploaded image as decoded", width="stretch"
     )
 
 
@@ -133,13 +177,6 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
         "no diagnosis; a radiologist's reading decides.",
         icon=":material/warning:",
     )
-
-
-def for_display(image: GreyImage) -> Image.Image:
-    """Shrink a radiograph to what a browser shows."""
-    picture = Image.fromarray(image)
-    picture.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE))
-    return picture
 
 
 main()

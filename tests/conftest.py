@@ -96,3 +96,43 @@ def tiny_classifier() -> Classifier:
 
     spec = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
     return Classifier(tiny_model(), spec)
+
+
+def square_layers() -> list[Any]:
+    """Layers that answer only to what is brighter than .5: see `square_model`."""
+    import keras
+
+    bright = keras.layers.Conv2D(1, 3, activation="relu", name="bright")
+    return [keras.layers.AveragePooling2D(10), bright, keras.layers.MaxPooling2D(2)]
+
+
+def square_model(weight: float = 400.0, bias: float = -4.0) -> Any:
+    """A small CNN whose score rises by `weight` times the part of the picture that is bright."""
+    import keras
+
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential([keras.Input((500, 500, 1)), *square_layers(), *head])
+    set_square_weights(model, weight, bias)
+    return model
+
+
+def set_square_weights(model: Any, weight: float = 400.0, bias: float = -4.0) -> None:
+    kernel = np.full((3, 3, 1, 1), 1 / 9)
+    model.set_weights([kernel, np.array([-0.5]), np.array([[weight]]), np.array([bias])])
+
+
+def squares(row: int = 300, column: int = 100, side: int = 100) -> NDArray[np.uint8]:
+    """A dark picture of 500 x 500 pixels with a bright square, by its first row and column."""
+    image = np.full((500, 500), 50, np.uint8)
+    image[row : row + side, column : column + side] = 255
+    return image
+
+
+@pytest.fixture(scope="session")
+def square_classifier() -> Classifier:
+    """A classifier with a convolution, that calls bright squares pneumonia."""
+    from xray_classifier.prediction import Classifier
+    from xray_classifier.spec import ModelSpec
+
+    spec = ModelSpec("square", "Square", "square.keras", sha256="cd" * 32, bytes=1)
+    return Classifier(square_model(), spec)

@@ -17,10 +17,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, encoded, tiny_model
+from conftest import ROOT, encoded, squares, tiny_model
 from PIL import Image
 
-from xray_classifier import cli, gate, kaggle_data, loading, progress, records, reporting, training
+from xray_classifier import (
+    cli,
+    explanation_check,
+    gate,
+    kaggle_data,
+    loading,
+    progress,
+    records,
+    reporting,
+    training,
+)
 from xray_classifier.cli import build_parser, main
 from xray_classifier.datasets import fingerprint
 from xray_classifier.errors import ModelUnavailableError
@@ -142,6 +152,8 @@ def test_commands_are_those_of_the_readme() -> None:
         "data download",
         "data show",
         "evaluate",
+        "explain",
+        "explain-check",
         "predict",
         "report",
         "stress",
@@ -1009,3 +1021,107 @@ def test_missing_gate_stops_predict(
     monkeypatch.setattr(gate, "load_gate", missing)
     assert main(["predict", str(flat(tmp_path / "a.png", 90))]) == 2
     assert "error: The gate is missing." in capsys.readouterr().err
+
+
+# explain
+
+
+@pytest.fixture
+def square(monkeypatch: pytest.MonkeyPatch, square_classifier: Classifier, tmp_path: Path) -> Path:
+    """A picture that the model at hand calls pneumonia, for its bright square."""
+    monkeypatch.setattr(loading, "load_classifier", lambda _: square_classifier)
+    path = tmp_path / "square.png"
+    path.write_bytes(encoded(squares()))
+    return path
+
+
+def test_explain_draws_the_heatmap_beside_the_image(
+    square: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    out = tmp_path / "new" / "heat.png"
+    assert main(["explain", str(square), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert [*out.parent.iterdir()] == [out]
+    with Image.open(out) as image:
+        colours = np.asarray(image.convert("RGB")).astype(int)
+    assert image.format == "PNG"
+    assert (np.ptp(colours, axis=2) > 50).any()  # the heat is the one thing with colours
+
+
+def test_heatmap_without_opacity_shows_the_image_alone(square: Path, tmp_path: Path) -> None:
+    out = tmp_path / "heat.png"
+    assert main(["explain", str(square), "--out", str(out), "--opacity", "0"]) == 0
+    with Image.open(out) as image:
+        colours = np.asarray(image.convert("RGB")).astype(int)
+    assert np.ptp(colours, axis=2).max() == 0
+
+
+def test_explain_notes_what_is_no_valid_image(
+    square: Path,
+    tiny_gate: gate.Gate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    white = flat(tmp_path / "white.png", 255)
+    assert main(["explain", str(white), "--out", str(tmp_path / "heat.png")]) == 0
+    assert "note: not_valid" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "message"),
+    [
+        ("broken.png", 1, "broken.png: This is not an image that can be read"),
+        ("none.png", 2, "There is no file"),
+    ],
+)
+def test_file_that_cannot_be_explained_is_named(
+    name: str, status: int, message: str, square: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "broken.png").write_text("just text")
+    out = tmp_path / "heat.png"
+    assert main(["explain", str(tmp_path / name), "--out", str(out)]) == status
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["explain", "a", "--out", "b", "--opacity", "1.5"], "1.5 is not between 0 and 1"),
+        (["explain-check", "--data", "d", "--images", "1"], "1 is too few; give 2 or more"),
+    ],
+)
+def test_number_out_of_range_is_wrong_usage(
+    option: list[str], message: str, capsys: Captured
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(option)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("passed", "status"), [(True, 0), (False, 1)])
+def test_check_of_heatmaps_says_whether_they_passed(
+    passed: bool,
+    status: int,
+    drawn_holdout: Path,
+    tiny: Classifier,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    asked: list[int] = []
+
+    def check(samples: Any, classifier: Classifier, images: int) -> dict[str, Any]:
+        asked.append(images)
+        return {"passed": passed}
+
+    monkeypatch.setattr(explanation_check, "check", check)
+    monkeypatch.setattr(explanation_check, "describe", lambda figures: f"figures: {figures}")
+    out = tmp_path / "check.json"
+    command = ["explain-check", "--data", str(drawn_holdout), "--images", "7", "--out", str(out)]
+    assert main(command) == status
+    assert asked == [7]
+    assert capsys.readouterr().out == f"figures: {{'passed': {passed}}}\n"
+    assert json.loads(out.read_text(encoding="utf-8")) == {"passed": passed}

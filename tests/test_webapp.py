@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import ROOT, encoded, gradient
+from conftest import ROOT, encoded, gradient, squares
 from streamlit.testing.v1 import AppTest
 
 from xray_classifier import gate, loading
@@ -116,6 +116,27 @@ def test_chest_of_another_population_is_judged_with_a_warning(page: AppTest) -> 
     upload(page, encoded(np.zeros((50, 50), np.uint8)))
     assert page.header[0].value == "Normal 98.2 %"
     assert "unlike those of the children" in page.warning[0].value
+
+
+def test_heatmap_is_shown_on_demand_with_what_it_is_not(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, square_classifier: Classifier
+) -> None:
+    monkeypatch.setattr(loading, "load_classifier", lambda name, source: square_classifier)
+    upload(page, encoded(squares()))
+    assert (len(page.image), len(page.slider)) == (1, 0)
+    page.toggle[0].set_value(True).run()
+    assert (len(page.image), len(page.slider)) == (2, 1)
+    assert "not a localisation of disease" in texts(page)
+    page.slider[0].set_value(0).run()
+    assert len(page.image) == 2
+    assert not page.exception
+
+
+def test_model_that_cannot_be_explained_is_said(page: AppTest) -> None:
+    upload(page, encoded(WHITISH))  # the tiny model has no convolution
+    page.toggle[0].set_value(True).run()
+    assert "This model cannot be explained" in page.error[0].value
+    assert page.header[0].value == "Pneumonia 98.1 %"
 
 
 def test_model_is_chosen_in_the_sidebar(

@@ -61,6 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_predict(group)
     _add_evaluate(group)
     _add_stress(group)
+    _add_explain(group)
+    _add_explain_check(group)
     _add_train(group)
     _add_data(group)
     _add_summary(group)
@@ -115,6 +117,30 @@ def _add_stress(group: Group) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="JSON", help="write the figures to this file")
     parser.set_defaults(run=commands.stress)
+
+
+def _add_explain(group: Group) -> None:
+    from xray_classifier.explanation import OPACITY
+
+    parser = group.add_parser("explain", help="draw where the model saw pneumonia in an image")
+    parser.add_argument("file", type=Path, metavar="FILE", help="an image")
+    parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="shows the patient")
+    _add_model_option(parser)
+    parser.add_argument(
+        "--opacity", type=_opacity, default=OPACITY, help=f"0 to 1 (default: {OPACITY})"
+    )
+    parser.set_defaults(run=commands.explain)
+
+
+def _add_explain_check(group: Group) -> None:
+    parser = group.add_parser(
+        "explain-check", help="measure whether heatmaps show what the model looks at"
+    )
+    _add_data_options(parser)
+    _add_model_option(parser)
+    parser.add_argument("--images", type=_image_count, default=50, help="how many (default: 50)")
+    parser.add_argument("--out", type=Path, metavar="JSON", help="a file for the figures")
+    parser.set_defaults(run=commands.explain_check)
 
 
 def _add_train(group: Group) -> None:
@@ -212,3 +238,17 @@ def _add_patients_option(parser: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="a table with the columns file and patient, for data whose file names do not tell",
     )
+
+
+def _opacity(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _image_count(text: str) -> int:
+    value = int(text)
+    if value < 2:  # a paired test needs some
+        raise argparse.ArgumentTypeError(f"{text} is too few; give 2 or more")
+    return value

@@ -6,9 +6,10 @@ What only one command needs is imported there, so that the others start without 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
-from xray_classifier.errors import DatasetError
+from xray_classifier.errors import DatasetError, UnreadableImageError
 
 BAD_DATA = 1
 
@@ -82,6 +83,61 @@ def stress(options: argparse.Namespace) -> int:
         identity = stressing.identify(samples, classifier.spec, options.data, options.split)
         stressing.write(identity | report, options.out)
     return 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Draw the heatmap of one image beside the image."""
+    from xray_classifier import explanation, plots
+    from xray_classifier.decoding import decode
+    from xray_classifier.files import replace_atomically
+    from xray_classifier.gate import load_gate
+    from xray_classifier.loading import load_classifier
+    from xray_classifier.pipeline import classify_image
+    from xray_classifier.preprocessing import preprocess
+    from xray_classifier.scoring import read_image_file
+
+    if not options.file.is_file():
+        raise DatasetError(f"There is no file {options.file}. Check the path.")
+    try:
+        image = decode(read_image_file(options.file))
+    except UnreadableImageError as error:
+        print(f"error: {options.file}: {error}", file=sys.stderr)
+        return BAD_DATA
+    classifier = load_classifier(options.model)
+    result = classify_image(image, classifier, load_gate(), enforce=False)
+    for note in (*classifier.remarks, *result.warnings):
+        print(f"note: {note}", file=sys.stderr)
+    heatmap = explanation.Explainer(classifier).heatmap(preprocess(image))
+    shown = explanation.shrink(image)
+    figure = plots.explanation(
+        shown,
+        explanation.overlay(shown, heatmap, options.opacity),
+        explanation.heading(result, classifier.spec),
+        explanation.CAVEAT if heatmap.any() else f"{explanation.BLANK} {explanation.CAVEAT}",
+    )
+    with replace_atomically(options.out) as path:
+        figure.savefig(path, format="png", dpi=120)
+    print(options.out)
+    return 0
+
+
+def explain_check(options: argparse.Namespace) -> int:
+    """Measure whether heatmaps show what the model looks at; 1 if they do not."""
+    try:
+        from xray_classifier import explanation_check
+        from xray_classifier.evaluation import HOLDOUT, samples_of_split
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, "requirements-dev.txt") from error
+    from xray_classifier.files import replace_atomically
+    from xray_classifier.loading import load_classifier
+
+    samples = samples_of_split(options.data, HOLDOUT, _patients(options))
+    figures = explanation_check.check(samples, load_classifier(options.model), options.images)
+    print(explanation_check.describe(figures))
+    if options.out:
+        with replace_atomically(options.out) as path:
+            path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0 if figures["passed"] else BAD_DATA
 
 
 def train(options: argparse.Namespace) -> int:

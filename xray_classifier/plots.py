@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -21,6 +22,20 @@ def image_grid(images: Sequence[GreyImage], titles: Sequence[str], columns: int 
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)
         axes.set_title(title, fontsize=8)
         axes.axis("off")
+    return figure
+
+
+def explanation(image: GreyImage, heated: NDArray[np.uint8], heading: str, caveat: str) -> Figure:
+    """Show a radiograph (uint8) beside itself under its heatmap (uint8 RGB)."""
+    height, width = image.shape
+    figure = _figure(11, 1.6 + min(5.4 * height / width, 20))
+    figure.suptitle(heading, fontsize=14)
+    for position, (shown, name) in enumerate([(image, "Radiograph"), (heated, "Heatmap")], start=1):
+        axes = figure.add_subplot(1, 2, position)
+        axes.imshow(shown, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(name, fontsize=11)
+        axes.axis("off")
+    figure.supxlabel(textwrap.fill(caveat, 110), fontsize=11)
     return figure
 
 

@@ -20,6 +20,9 @@ class Classifier:
         model: a Keras model from (n, 500, 500, 1) to (n, 1).
         spec: its facts.
         remarks: what a user should know about how the model was loaded.
+
+    Attributes:
+        lock: held while the model computes.
     """
 
     def __init__(self, model: Any, spec: ModelSpec, remarks: tuple[str, ...] = ()) -> None:
@@ -30,7 +33,7 @@ class Classifier:
         self.remarks = remarks
         # One visitor at a time: TensorFlow uses every core for one image already, and the memory
         # of a forward pass is then needed once.
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         signature = [tf.TensorSpec((None, *INPUT_SHAPE), tf.float32)]
         self._forward = tf.function(
             lambda batch: model(batch, training=False), input_signature=signature
@@ -53,7 +56,7 @@ class Classifier:
         _check_batch(batch)
         if not len(batch):
             return np.empty(0)
-        with self._lock:
+        with self.lock:
             answer = self._forward(batch).numpy()
         probabilities = answer.astype(np.float64).reshape(-1)
         if not np.all((probabilities >= 0) & (probabilities <= 1)):

@@ -70,7 +70,7 @@ def score(
     """Judge files one by one, as `classify` does; what cannot be read becomes a row, too."""
     for name, path in files.items():
         try:
-            result = classify(_read(path), classifier, gate, enforce)
+            result = classify(read_image_file(path), classifier, gate, enforce)
         except UnreadableImageError as error:
             yield _unreadable(name, str(error), classifier)
         except OSError as error:
@@ -102,7 +102,7 @@ def _inside(folder: Path) -> Iterator[str]:
     yield from (Path(name).relative_to(folder).as_posix() for name in closed)
 
 
-def _read(path: Path) -> bytes:
+def read_image_file(path: Path) -> bytes:
     """Read a file, but no more of it than shows that it is too large."""
     with path.open("rb") as stream:
         return stream.read(MAX_BYTES + 1)
