@@ -7,11 +7,10 @@ import streamlit as st
 from xray_classifier.decoding import MAX_BYTES, GreyImage, decode
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.explanation import (
-    BLANK,
-    CAVEAT,
     OPACITY,
     Explainer,
     Heatmap,
+    caveat,
     overlay,
     shrink,
 )
@@ -107,7 +106,7 @@ def model_source(name: str) -> str | None:
 
 def show(result: Result, spec: ModelSpec, name: str) -> None:
     """Show the verdict beside the radiograph; on a phone it comes first."""
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([1, 1.3], gap="large")
     judged = result.status != REJECTED
     with left:
         if judged:
@@ -116,7 +115,8 @@ def show(result: Result, spec: ModelSpec, name: str) -> None:
         asked = judged and st.toggle("Where did the model look?")
         heatmap = heatmap_of(result.image, name) if asked else None
         height, width = result.image.shape
-        show_images(shrink(result.image), f"{width} x {height} pixels, grey", heatmap)
+        caption = f"As decoded: {width} x {height} pixels, grey"
+        show_images(shrink(result.image), caption, heatmap, spec)
 
 
 def heatmap_of(image: GreyImage, name: str) -> Heatmap | None:
@@ -130,7 +130,7 @@ def heatmap_of(image: GreyImage, name: str) -> Heatmap | None:
 
 
 @st.fragment  # the slider draws this anew, and judges nothing again
-def show_images(image: GreyImage, facts: str, heatmap: Heatmap | None) -> None:
+def show_images(image: GreyImage, caption: str, heatmap: Heatmap | None, spec: ModelSpec) -> None:
     """Show the radiograph, beside its heatmap if there is one."""
     place = st.container()
     if heatmap is not None:
@@ -142,12 +142,8 @@ def show_images(image: GreyImage, facts: str, heatmap: Heatmap | None) -> None:
             alt="The uploaded image under its heatmap",
             width="stretch",
         )
-        if not heatmap.any():
-            st.info(BLANK)
-        st.caption(CAVEAT)
-    place.image(
-        image, caption=f"As decoded: {facts}", alt="The uploaded image as decoded", width="stretch"
-    )
+        st.warning(caveat(heatmap, spec), icon=":material/warning:")
+    place.image(image, caption=caption, alt="The uploaded image as decoded", width="stretch")
 
 
 def offer_output(result: Result) -> bool:

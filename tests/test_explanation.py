@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,19 @@ import pytest
 from conftest import gradient, set_square_weights, square_layers, square_model, squares, tiny_model
 
 from xray_classifier.errors import ModelUnavailableError
-from xray_classifier.explanation import Explainer, Heatmap, overlay, shrink, spread, to_peak_1
+from xray_classifier.explanation import (
+    BLANK,
+    CAVEAT,
+    UNPROVEN,
+    Explainer,
+    Heatmap,
+    caveat,
+    is_proven,
+    overlay,
+    shrink,
+    spread,
+    to_peak_1,
+)
 from xray_classifier.feature_maps import Axis
 from xray_classifier.loading import load_classifier
 from xray_classifier.prediction import Classifier
@@ -276,3 +289,36 @@ def test_overlay_leaves_image_and_heatmap_as_they_were(heat: Heatmap) -> None:
 def test_large_radiograph_is_shrunk_to_the_screen_and_a_small_one_kept() -> None:
     assert shrink(np.zeros((3000, 2000), np.uint8)).shape == (1024, 683)
     np.testing.assert_array_equal(shrink(gradient()), gradient())
+
+
+# What must be said
+
+
+def report(folder: Path, **changes: Any) -> ModelSpec:
+    spec = ModelSpec("some", "Some", "some.keras", sha256="ab" * 32)
+    content = {"passed": True, "sha256": spec.sha256} | changes
+    (folder / "some.json").write_text(json.dumps(content), encoding="utf-8")
+    return spec
+
+
+def test_model_is_proven_by_the_report_that_it_passed(tmp_path: Path) -> None:
+    assert is_proven(report(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"passed": False}, {"sha256": "ef" * 32}])
+def test_model_is_not_proven_by_another_report(change: dict[str, Any], tmp_path: Path) -> None:
+    assert not is_proven(report(tmp_path, **change), tmp_path)
+
+
+def test_model_without_a_report_is_not_proven(tmp_path: Path) -> None:
+    assert not is_proven(ModelSpec("some", "Some", "some.keras"), tmp_path)
+
+
+def test_caveat_is_that_of_a_proven_model() -> None:
+    assert caveat(np.ones((500, 500), np.float32), load_classifier("default").spec) == CAVEAT
+
+
+def test_caveat_of_an_unproven_model_and_of_a_blank_heatmap_comes_first() -> None:
+    unproven = ModelSpec("some", "Some", "some.keras")
+    said = caveat(np.zeros((500, 500), np.float32), unproven)
+    assert said == f"{UNPROVEN} {BLANK} {CAVEAT}"

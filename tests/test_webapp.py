@@ -126,7 +126,7 @@ def test_heatmap_is_shown_on_demand_with_what_it_is_not(
     assert (len(page.image), len(page.slider)) == (1, 0)
     page.toggle[0].set_value(True).run()
     assert (len(page.image), len(page.slider)) == (2, 1)
-    assert "not a localisation of disease" in texts(page)
+    assert "not a localisation of disease" in page.warning[-1].value
     page.slider[0].set_value(0).run()
     assert len(page.image) == 2
     assert not page.exception

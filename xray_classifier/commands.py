@@ -113,7 +113,7 @@ def explain(options: argparse.Namespace) -> int:
         shown,
         explanation.overlay(shown, heatmap, options.opacity),
         explanation.heading(result, classifier.spec),
-        explanation.CAVEAT if heatmap.any() else f"{explanation.BLANK} {explanation.CAVEAT}",
+        explanation.caveat(heatmap, classifier.spec),
     )
     with replace_atomically(options.out) as path:
         figure.savefig(path, format="png", dpi=120)
