@@ -58,6 +58,12 @@ def test_a_decoded_image_is_judged_as_its_file_is(tiny_classifier: Classifier) -
     assert by_image.probability == by_file.probability
 
 
+def test_warnings_are_handed_on(tiny_classifier: Classifier) -> None:
+    result = classify_image(gradient(), tiny_classifier, ("view_not_frontal",))
+
+    assert result.warnings == ("view_not_frontal",)
+
+
 def test_the_threshold_itself_is_pneumonia(tiny_classifier: Classifier) -> None:
     probability = classify(flat(90), tiny_classifier).probability
 

@@ -125,7 +125,7 @@ def test_csv_heading_belongs_to_no_row() -> None:
 def test_table_shows_verdict_probability_and_file() -> None:
     heading, line = text("table", OK).splitlines()
     assert heading.split() == ["verdict", "pneumonia", "file"]
-    assert line.split() == ["pneumonia", "97.3", "%", "d/a.png"]
+    assert line.split() == ["pneumonia", "97.3", "%", "d/a.png", "(colour,", "small)"]
     assert heading.index("file") == line.index("d/a.png")
 
 
@@ -144,7 +144,7 @@ def test_table_never_claims_certainty(probability: float) -> None:
 def test_table_keeps_each_file_on_one_line_that_can_be_printed(name: str) -> None:
     (_, _), (line, _) = table_lines([replace(OK, file=name)])
     assert line.isprintable()
-    assert line.encode().endswith(b".png")
+    assert line.encode().endswith(b".png  (colour, small)")
 
 
 def test_table_never_mistakes_one_name_for_another() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xray_classifier.decoding import GreyImage, decode
+from xray_classifier.decoding import decode
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import preprocess
+from xray_classifier.radiograph import GreyImage
 from xray_classifier.verdict import judge
 
 
@@ -19,7 +20,7 @@ class Result:
         probability: of pneumonia, in [0, 1].
         verdict: "normal" or "pneumonia".
         threshold: the verdict is "pneumonia" at this probability or above.
-        warnings: code words of what a reader of the verdict should know.
+        warnings: code words of `cautions` for what a reader of the verdict should know.
     """
 
     image: GreyImage
@@ -40,11 +41,17 @@ def classify(data: bytes, classifier: Classifier) -> Result:
         UnreadableImageError: the bytes are not an image that can be judged.
         ModelUnavailableError: the model's answer is no probability.
     """
-    return classify_image(decode(data), classifier)
+    radiograph = decode(data)
+    return classify_image(radiograph.image, classifier, radiograph.warnings)
 
 
-def classify_image(image: GreyImage, classifier: Classifier) -> Result:
-    """Let a model judge a decoded radiograph, shape (height, width), uint8."""
+def classify_image(
+    image: GreyImage, classifier: Classifier, warnings: tuple[str, ...] = ()
+) -> Result:
+    """Let a model judge a decoded radiograph, shape (height, width), uint8.
+
+    The warnings are handed on to the result.
+    """
     probability = float(classifier.probabilities(preprocess(image)[None])[0])
     threshold = classifier.spec.threshold
-    return Result(image, probability, judge(probability, threshold), threshold)
+    return Result(image, probability, judge(probability, threshold), threshold, warnings)

@@ -31,14 +31,15 @@ def csv_lines(rows: Iterable[Row]) -> Lines:
 
 
 def table_lines(rows: Iterable[Row]) -> Lines:
-    """Write each row for people: verdict, probability of pneumonia, file or what is wrong."""
+    """Write each row for people: verdict, probability of pneumonia, file, warnings or failure."""
     yield f"{'verdict':12}{'pneumonia':>12}  file", None
     for row in rows:
         file = "".join(_shown(sign) for sign in row.file)
         if row.probability is None:
             yield f"{row.status:12}{'':12}  {file}: {row.message}", row
         else:
-            yield f"{row.verdict:12}{percent(row.probability):>12}  {file}", row
+            warnings = f"  ({', '.join(row.warnings)})" if row.warnings else ""
+            yield f"{row.verdict:12}{percent(row.probability):>12}  {file}{warnings}", row
 
 
 FORMATS: dict[str, Callable[[Iterable[Row]], Lines]] = {
