@@ -288,7 +288,7 @@ def test_empty_file_is_refused() -> None:
 )
 def test_other_formats_are_refused(file: bytes) -> None:
     with pytest.raises(
-        UnreadableImageError, match=r"not an image that can be read\. Upload a JPEG"
+        UnreadableImageError, match=r"not an image that can be read\. Upload a DICOM, JPEG"
     ):
         decode(file)
 

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from xray_classifier.dicom import decode_dicom, is_dicom
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.radiograph import GreyImage, Radiograph, check_extent, too_many_pixels
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_BYTES = 50 * 1024 * 1024
 
-SUPPORTED = "JPEG, PNG, WebP, BMP or TIFF"
+SUPPORTED = "DICOM, JPEG, PNG, WebP, BMP or TIFF"
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a TIFF tag, and its value for a negative
 
 # Pillow warns of huge or odd files; here they are refused, or decoded all the same. Set once,
@@ -31,12 +32,13 @@ def decode(data: bytes) -> Radiograph:
             a name.
 
     Returns:
-        EXIF rotation is applied, transparency is laid on black, colour becomes luma (ITU-R
-        BT.601), 16 bits are scaled by their range of values.
+        The image, and for DICOM what its header warns of. EXIF rotation is applied, transparency
+        is laid on black, colour becomes luma (ITU-R BT.601), 16 bits are scaled by their range of
+        values; for DICOM see `dicom_display`.
 
     Raises:
         UnreadableImageError: empty, too large, truncated, of another format or with several
-            frames.
+            frames; DICOM also if its header says that it is no chest radiograph.
     """
     if not data:
         raise UnreadableImageError(
@@ -47,7 +49,7 @@ def decode(data: bytes) -> Radiograph:
             f"The file is too large; the limit is {MAX_BYTES // 2**20} MB. "
             "Save the radiograph as JPEG or PNG."
         )
-    return Radiograph(_decode_picture(data))
+    return decode_dicom(data) if is_dicom(data) else Radiograph(_decode_picture(data))
 
 
 def _decode_picture(data: bytes) -> GreyImage:
