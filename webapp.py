@@ -5,11 +5,13 @@ from __future__ import annotations
 import streamlit as st
 from PIL import Image
 
-from xray_classifier.decoding import MAX_BYTES, GreyImage, decode
+from xray_classifier.cautions import sentences
+from xray_classifier.decoding import MAX_BYTES, SUPPORTED, decode
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.loading import DEFAULT_MODEL, load_classifier
 from xray_classifier.pipeline import Result, classify_image
 from xray_classifier.prediction import Classifier
+from xray_classifier.radiograph import GreyImage
 from xray_classifier.spec import ModelSpec
 from xray_classifier.verdict import PNEUMONIA, percent
 
@@ -23,9 +25,10 @@ STANDING_LINE = (
 EMPTY_STATE = f"""
 **Drop one frontal chest X-ray above to begin.**
 
-- A single image as JPEG, PNG, WebP, BMP or TIFF, at most {MAX_BYTES // 2**20} MB.
+- A single image as {SUPPORTED}, at most {MAX_BYTES // 2**20} MB.
 - The radiograph itself, upright and uncropped; not a photo of a screen, not a side view.
-- It stays in this server's memory while the page is open, and is never stored.
+- It stays in this server's memory while the page is open, and is never stored. Of a DICOM file's
+  header only what bears on the picture is read: no name, no identifier.
 """
 
 
@@ -40,16 +43,16 @@ def main() -> None:
     st.set_page_config(TITLE, "🫁", layout="wide")
     st.title(TITLE)
     st.caption(STANDING_LINE)
-    upload = st.file_uploader("Chest X-ray")
+    upload = st.file_uploader(f"Chest X-ray ({SUPPORTED})")
     if upload is None:
         st.info(EMPTY_STATE)
         return
     try:
-        image = decode(upload.getvalue())
+        radiograph = decode(upload.getvalue())
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
             classifier = shared_classifier(DEFAULT_MODEL, model_source(DEFAULT_MODEL))
         with st.spinner("Looking at the image …"):
-            result = classify_image(image, classifier)
+            result = classify_image(radiograph.image, classifier, radiograph.warnings)
     except UnreadableImageError as error:
         st.error(str(error), icon="🖼️")
     except ModelUnavailableError as error:
@@ -80,7 +83,7 @@ def show(result: Result, spec: ModelSpec) -> None:
 
 
 def show_verdict(result: Result, spec: ModelSpec) -> None:
-    """State verdict, probability, threshold and model."""
+    """State verdict, probability, threshold, model and what the reader should know."""
     ill = result.verdict == PNEUMONIA
     chance = result.probability if ill else 1 - result.probability
     st.header(
@@ -91,6 +94,8 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
         f"{'At or above' if ill else 'Below'} the threshold of {100 * result.threshold:g} %."
     )
     st.caption(f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)")
+    for sentence in sentences(result.warnings):
+        st.warning(sentence, icon="🔎")
     st.warning(
         "The number is what a network learned from one hospital's images makes of this one. It is "
         "no diagnosis; a radiologist's reading decides.",
