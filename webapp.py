@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from xray_classifier.decoding import MAX_BYTES, GreyImage, decode
+from xray_classifier.cautions import sentences
+from xray_classifier.decoding import MAX_BYTES, SUPPORTED, decode
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.explanation import (
     OPACITY,
@@ -14,11 +15,12 @@ from xray_classifier.explanation import (
     overlay,
     shrink,
 )
-from xray_classifier.gate import ADVICE, OUTSIDE_POPULATION, Gate, load_gate
+from xray_classifier.gate import ADVICE, Gate, load_gate
 from xray_classifier.loading import DEFAULT_MODEL, load_classifier, model_names
-from xray_classifier.pipeline import NOT_VALID, REJECTED, Result, classify_image
+from xray_classifier.pipeline import NOT_VALID, REJECTED, Result, classify_radiograph
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import preprocess
+from xray_classifier.radiograph import GreyImage
 from xray_classifier.spec import ModelSpec
 from xray_classifier.verdict import NORMAL, PNEUMONIA, percent
 
@@ -31,17 +33,11 @@ STANDING_LINE = (
 EMPTY_STATE = f"""
 **Drop one frontal chest X-ray above to begin.**
 
-- A single image as JPEG, PNG, WebP, BMP or TIFF, at most {MAX_BYTES // 2**20} MB.
+- A single image as {SUPPORTED}, at most {MAX_BYTES // 2**20} MB.
 - The radiograph itself, upright and uncropped; not a photo of a screen, not a side view.
-- It stays in this server's memory while the page is open, and is never stored.
+- It stays in this server's memory while the page is open, and is never stored. Of a DICOM file's
+  header only what bears on the picture is read: no name, no identifier.
 """
-
-
-WARNINGS = {
-    OUTSIDE_POPULATION: "This chest looks unlike those of the children of 1 to 5 years that the "
-    "model learned from: an adult's, for example. On adults it did no better than chance.",
-    NOT_VALID: "The number below is not valid: the model was never meant for such an image.",
-}
 
 
 @st.cache_resource(show_spinner=False)
@@ -68,18 +64,18 @@ def main() -> None:
     st.title(TITLE)
     st.caption(STANDING_LINE)
     name = choose_model()
-    upload = st.file_uploader("Chest X-ray")
+    upload = st.file_uploader(f"Chest X-ray ({SUPPORTED})")
     if upload is None:
         st.info(EMPTY_STATE)
         return
     try:
-        image = decode(upload.getvalue())
+        radiograph = decode(upload.getvalue())
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
             classifier, gate = shared_classifier(name, model_source(name)), shared_gate()
         with st.spinner("Looking at the image …"):
-            result = classify_image(image, classifier, gate)
+            result = classify_radiograph(radiograph, classifier, gate)
         if result.status == REJECTED and offer_output(result):
-            result = classify_image(image, classifier, gate, enforce=False)
+            result = classify_radiograph(radiograph, classifier, gate, enforce=False)
     except UnreadableImageError as error:
         st.error(str(error), icon=":material/broken_image:")
     except ModelUnavailableError as error:
@@ -155,9 +151,9 @@ def offer_output(result: Result) -> bool:
 
 
 def show_verdict(result: Result, spec: ModelSpec) -> None:
-    """State verdict, probability, threshold and model."""
-    for word in result.warnings:
-        st.warning(WARNINGS[word], icon=":material/warning:")
+    """State verdict, probability, threshold, model and what the reader should know."""
+    for sentence in sentences(result.warnings):
+        st.warning(sentence, icon=":material/warning:")
     probability, ill = result.probability or 0.0, result.verdict == PNEUMONIA
     name, chance = (PNEUMONIA, probability) if ill else (NORMAL, 1 - probability)
     mark = "Not valid: " if NOT_VALID in result.warnings else ""
@@ -168,6 +164,8 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
         f"{'At or above' if ill else 'Below'} the threshold of {100 * result.threshold:g} %."
     )
     st.caption(f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)")
+    for sentence in sentences(result.warnings):
+        st.warning(sentence, icon="🔎")
     st.warning(
         "The number is what a network learned from one hospital's images makes of this one. It is "
         "no diagnosis; a radiologist's reading decides.",

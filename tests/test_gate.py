@@ -9,7 +9,7 @@ import pytest
 from conftest import encoded
 from numpy.typing import NDArray
 
-from xray_classifier.decoding import GreyImage, decode
+from xray_classifier.decoding import decode
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.gate import (
     GATE_FILE,
@@ -23,6 +23,7 @@ from xray_classifier.gate import (
     write_gate_spec,
 )
 from xray_classifier.preprocessing import preprocess
+from xray_classifier.radiograph import GreyImage
 
 SPEC = GateSpec("gate.keras", "ab" * 32, 1, 0.5, reject_distance=7.0, outside_distance=4.0)
 
@@ -120,7 +121,7 @@ def drawn(kind: str) -> GreyImage:
         "ramp": np.tile(np.arange(256, dtype=np.uint8), (256, 1)),
         "stripes": np.tile(np.repeat([0, 255], 16), (400, 20)).astype(np.uint8),
     }
-    return decode(encoded(pictures[kind]))
+    return decode(encoded(pictures[kind])).image
 
 
 @pytest.mark.parametrize("kind", ["black", "white", "noise", "ramp", "stripes"])
@@ -131,7 +132,7 @@ def test_drawn_image_is_rejected(gate: Gate, kind: str) -> None:
 @pytest.mark.data
 def test_originals_are_let_through_without_a_flag(gate: Gate, data: Path) -> None:
     files = sorted((data / "originals").rglob("*.jpeg"))
-    opinions = [gate.judge(preprocess(decode(file.read_bytes()))) for file in files]
+    opinions = [gate.judge(preprocess(decode(file.read_bytes()).image)) for file in files]
     assert len(files) == 24
     assert not [opinion for opinion in opinions if opinion.reason]
     assert sum(opinion.outside_population for opinion in opinions) <= 1
@@ -141,9 +142,9 @@ def test_originals_are_let_through_without_a_flag(gate: Gate, data: Path) -> Non
 def test_photographs_are_rejected_and_adults_flagged(gate: Gate, data: Path) -> None:
     photos = sorted((data / "not_chest" / "photos").iterdir())[1:20:2]  # not used for fitting
     adults = sorted((data / "adult_nih").rglob("*.jpeg"))[1::2]  # nor these
-    judged = [gate.judge(preprocess(decode(file.read_bytes()))) for file in photos]
+    judged = [gate.judge(preprocess(decode(file.read_bytes()).image)) for file in photos]
     assert all(opinion.reason for opinion in judged)
-    judged = [gate.judge(preprocess(decode(file.read_bytes()))) for file in adults]
+    judged = [gate.judge(preprocess(decode(file.read_bytes()).image)) for file in adults]
     assert sum(opinion.outside_population for opinion in judged) >= 0.9 * len(adults)
 
 
@@ -155,7 +156,7 @@ def test_photographs_are_rejected_and_adults_flagged(gate: Gate, data: Path) -> 
 def test_turned_and_inverted_chests_are_rejected_with_the_reason(
     gate: Gate, original: Path, change: object, reason: str
 ) -> None:
-    image = np.ascontiguousarray(change(decode(original.read_bytes())))  # type: ignore[operator]
+    image = np.ascontiguousarray(change(decode(original.read_bytes()).image))  # type: ignore[operator]
     assert gate.judge(preprocess(image)).reason == REASONS[reason]
 
 
@@ -169,7 +170,7 @@ def test_size_colour_and_format_do_not_matter(gate: Gate, original: Path, side: 
     stream = io.BytesIO()
     picture = Image.open(original).convert("RGB").resize((side, side))
     picture.save(stream, "WEBP", quality=80)
-    opinion = gate.judge(preprocess(decode(stream.getvalue())))
+    opinion = gate.judge(preprocess(decode(stream.getvalue()).image))
     assert (opinion.reason, opinion.outside_population) == ("", False)
 
 

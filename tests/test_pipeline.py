@@ -9,8 +9,9 @@ from conftest import encoded, gradient
 
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.gate import Gate
-from xray_classifier.pipeline import Result, classify, classify_image
+from xray_classifier.pipeline import Result, classify, classify_radiograph
 from xray_classifier.prediction import Classifier
+from xray_classifier.radiograph import Radiograph
 
 # tiny_classifier answers sigmoid(8 * mean brightness - 4)
 BLACK, WHITE = 1 / (1 + np.exp(4)), 1 / (1 + np.exp(-4))
@@ -54,9 +55,15 @@ def test_the_result_shows_the_image_as_decoded(tiny_classifier: Classifier) -> N
 def test_a_decoded_image_is_judged_as_its_file_is(tiny_classifier: Classifier) -> None:
     by_file = classify(encoded(gradient()), tiny_classifier)
 
-    by_image = classify_image(gradient(), tiny_classifier)
+    by_image = classify_radiograph(Radiograph(gradient()), tiny_classifier)
 
     assert by_image.probability == by_file.probability
+
+
+def test_warnings_are_handed_on(tiny_classifier: Classifier) -> None:
+    result = classify_radiograph(Radiograph(gradient(), ("view_not_frontal",)), tiny_classifier)
+
+    assert result.warnings == ("view_not_frontal",)
 
 
 def test_the_threshold_itself_is_pneumonia(tiny_classifier: Classifier) -> None:

@@ -8,6 +8,7 @@ import shlex
 import pytest
 from conftest import ROOT
 
+from xray_classifier.cautions import CAUTIONS
 from xray_classifier.cli import build_parser
 from xray_classifier.reporting import (
     END,
@@ -45,6 +46,11 @@ def test_commands_were_found() -> None:
 def test_ci_runs_the_second_command() -> None:
     (second,) = re.findall(r"^python3 -m venv .*requirements-dev.*$", README, re.MULTILINE)
     assert second in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_warnings_are_listed_as_they_are() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", README, re.MULTILINE))
+    assert {code: rows.get(code) for code in CAUTIONS} == CAUTIONS
 
 
 def test_files_that_are_linked_exist() -> None:

@@ -641,4 +641,4 @@ def test_real_radiographs_are_loaded_as_the_model_will_see_them(data: Path) -> N
     assert labels.tolist() == [0, 0, 1, 1]
     batch, _ = Batches(images, labels, FOURS)[0]
     for tensor, sample in zip(batch, samples, strict=True):
-        np.testing.assert_array_equal(tensor, preprocess(decode(sample.path.read_bytes())))
+        np.testing.assert_array_equal(tensor, preprocess(decode(sample.path.read_bytes()).image))

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from conftest import ROOT, encoded, gradient, squares
+from dicom_files import BIRTH, IDENTIFIER, NAME, dicom
 from streamlit.testing.v1 import AppTest
 
 from xray_classifier import gate, loading
+from xray_classifier.cautions import CAUTIONS
 from xray_classifier.decoding import MAX_BYTES
 from xray_classifier.errors import ModelUnavailableError
 
@@ -58,6 +60,34 @@ def test_upload_shows_verdict_probability_threshold_model_and_hash(page: AppTest
     assert "At or above the threshold of 50 %." in texts(page)
     assert "Tiny (`tiny`, `abababab`)" in texts(page)
     assert len(page.image) == 1
+
+
+def test_dicom_is_judged_and_its_header_is_warned_of(page: AppTest) -> None:
+    whitish = np.full((50, 50), 4080, np.uint16)  # 254 of 255
+    file = dicom(whitish, BitsStored=12, PatientAge="045Y", ViewPosition="LL")
+    page.file_uploader[0].upload("IM0001", file, "application/octet-stream").run()
+    assert page.header[0].value == "Pneumonia 98.1 %"
+    warnings = [element.value for element in page.warning]
+    for code in ("age_outside_1_to_5", "view_not_frontal"):
+        assert CAUTIONS[code] in warnings
+    shown = texts(page) + " ".join(warnings)
+    assert not [secret for secret in (NAME, IDENTIFIER, BIRTH) if secret in shown]
+
+
+def test_dicom_of_something_else_gets_a_sentence_that_names_the_tag(page: AppTest) -> None:
+    upload(page, dicom(Modality="CT"), "scan.dcm")
+    assert "its Modality (0008,0060) is CT" in page.error[0].value
+    assert not page.header
+
+
+def test_jpeg_gives_no_warning_of_its_own(page: AppTest) -> None:
+    upload(page, encoded(gradient(), "JPEG"))
+    assert len(page.warning) == 1  # what stands under every verdict
+
+
+def test_page_says_that_it_takes_dicom(page: AppTest) -> None:
+    assert "DICOM" in page.info[0].value
+    assert "DICOM" in page.file_uploader[0].label
 
 
 def test_normal_verdict_names_the_probability_of_both(page: AppTest) -> None:
@@ -109,7 +139,7 @@ def test_rejected_image_shows_a_number_on_demand_marked_as_not_valid(page: AppTe
     upload(page, encoded(np.full((50, 50), 255, np.uint8)))
     page.toggle[0].set_value(True).run()
     assert page.header[0].value == "Not valid: Pneumonia 98.2 %"
-    assert "The number below is not valid" in page.warning[0].value
+    assert "The number is not valid" in page.warning[0].value
 
 
 def test_chest_of_another_population_is_judged_with_a_warning(page: AppTest) -> None:

@@ -92,23 +92,23 @@ def explain(options: argparse.Namespace) -> int:
     from xray_classifier.files import replace_atomically
     from xray_classifier.gate import load_gate
     from xray_classifier.loading import load_classifier
-    from xray_classifier.pipeline import classify_image
+    from xray_classifier.pipeline import classify_radiograph
     from xray_classifier.preprocessing import preprocess
     from xray_classifier.scoring import read_image_file
 
     if not options.file.is_file():
         raise DatasetError(f"There is no file {options.file}. Check the path.")
     try:
-        image = decode(read_image_file(options.file))
+        radiograph = decode(read_image_file(options.file))
     except UnreadableImageError as error:
         print(f"error: {options.file}: {error}", file=sys.stderr)
         return BAD_DATA
     classifier = load_classifier(options.model)
-    result = classify_image(image, classifier, load_gate(), enforce=False)
+    result = classify_radiograph(radiograph, classifier, load_gate(), enforce=False)
     for note in (*classifier.remarks, *result.warnings):
         print(f"note: {note}", file=sys.stderr)
-    heatmap = explanation.Explainer(classifier).heatmap(preprocess(image))
-    shown = explanation.shrink(image)
+    heatmap = explanation.Explainer(classifier).heatmap(preprocess(radiograph.image))
+    shown = explanation.shrink(radiograph.image)
     figure = plots.explanation(
         shown,
         explanation.overlay(shown, heatmap, options.opacity),

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from xray_classifier.decoding import GreyImage, decode
+from xray_classifier.decoding import decode
 from xray_classifier.errors import DatasetError, UnreadableImageError
 from xray_classifier.files import sha256_of
+from xray_classifier.radiograph import GreyImage
 
 _log = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ def read_image(sample: Sample) -> GreyImage:
         DatasetError: the file cannot be read; the message names it.
     """
     try:
-        return decode(sample.path.read_bytes())
+        return decode(sample.path.read_bytes()).image
     except (UnreadableImageError, OSError) as error:
         raise DatasetError(f"{sample.path}: {error} Remove or replace the file.") from error
 

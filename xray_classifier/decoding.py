@@ -9,17 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from xray_classifier.dicom import decode_dicom, is_dicom
 from xray_classifier.errors import UnreadableImageError
-
-GreyImage = NDArray[np.uint8]
-"""A decoded radiograph: shape (height, width), uint8, 0 = black."""
+from xray_classifier.radiograph import GreyImage, Radiograph, check_extent, too_many_pixels
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_BYTES = 50 * 1024 * 1024
-MAX_PIXELS = 64_000_000  # 8000 x 8000; radiographs have at most about 4300 x 4300
-MIN_SIDE = 32
 
-_SUPPORTED = "JPEG, PNG, WebP, BMP or TIFF"
+SUPPORTED = "DICOM, JPEG, PNG, WebP, BMP or TIFF"
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a TIFF tag, and its value for a negative
 
 # Pillow warns of huge or odd files; here they are refused, or decoded all the same. Set once,
@@ -27,19 +24,21 @@ _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a TIFF tag, and its value for a negativ
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def decode(data: bytes) -> GreyImage:
-    """Decode an image file to grey, upright, on a black background.
+def decode(data: bytes) -> Radiograph:
+    """Decode the file of a radiograph to grey, upright, on a black background.
 
     Args:
         data: the whole file, at most `MAX_BYTES`. The format is told from the content, never from
             a name.
 
     Returns:
-        Shape (height, width), uint8. EXIF rotation is applied, transparency is laid on black,
-        colour becomes luma (ITU-R BT.601), 16 bits are scaled by their range of values.
+        The image, and for DICOM what its header warns of. EXIF rotation is applied, transparency
+        is laid on black, colour becomes luma (ITU-R BT.601), 16 bits are scaled by their range of
+        values; for DICOM see `dicom_display`.
 
     Raises:
-        UnreadableImageError: empty, too large, truncated, of another format or with several frames.
+        UnreadableImageError: empty, too large, truncated, of another format or with several
+            frames; DICOM also if its header says that it is no chest radiograph.
     """
     if not data:
         raise UnreadableImageError(
@@ -50,9 +49,13 @@ def decode(data: bytes) -> GreyImage:
             f"The file is too large; the limit is {MAX_BYTES // 2**20} MB. "
             "Save the radiograph as JPEG or PNG."
         )
+    return decode_dicom(data) if is_dicom(data) else Radiograph(_decode_picture(data))
+
+
+def _decode_picture(data: bytes) -> GreyImage:
     with _open(data) as image:
         try:
-            _check_extent(image)
+            _check(image)
             return _to_grey(image)
         except UnreadableImageError:
             raise
@@ -66,34 +69,20 @@ def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise UnreadableImageError(_too_many_pixels("more than 178 million")) from error
+        raise UnreadableImageError(too_many_pixels("more than 178 million")) from error
     except Exception as error:
         raise UnreadableImageError(
-            f"This is not an image that can be read. Upload a {_SUPPORTED} file."
+            f"This is not an image that can be read. Upload a {SUPPORTED} file."
         ) from error
 
 
-def _check_extent(image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise UnreadableImageError(_too_many_pixels(f"{width} x {height}"))
-    if min(width, height) < MIN_SIDE:
-        raise UnreadableImageError(
-            f"The image has {width} x {height} pixels; at least {MIN_SIDE} x {MIN_SIDE} are "
-            "needed to show a chest. Upload the radiograph in its original size."
-        )
+def _check(image: Image.Image) -> None:
+    check_extent(*image.size)
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise UnreadableImageError(
             f"The file holds {frames} images; exactly one is wanted. Save the radiograph alone."
         )
-
-
-def _too_many_pixels(extent: str) -> str:
-    return (
-        f"The image has {extent} pixels; the limit is {MAX_PIXELS // 1_000_000} million "
-        "in all. Scale it down, to about 2000 x 2000 for example."
-    )
 
 
 def _to_grey(image: Image.Image) -> GreyImage:

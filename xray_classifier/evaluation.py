@@ -33,10 +33,11 @@ from xray_classifier.metrics import (
     measure,
     patient_intervals,
 )
-from xray_classifier.pipeline import classify_image
+from xray_classifier.pipeline import classify_radiograph
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import squeeze
 from xray_classifier.progress import track
+from xray_classifier.radiograph import Radiograph
 from xray_classifier.verdict import judge, percent
 
 HOLDOUT = "holdout"
@@ -109,7 +110,7 @@ def evaluate(samples: Sequence[Sample], classifier: Classifier) -> Evaluation:
         DatasetError: a file cannot be read; the message names it.
     """
     probabilities = [
-        classify_image(read_image(sample), classifier).probability
+        classify_radiograph(Radiograph(read_image(sample)), classifier).probability
         for sample in track(samples, "Evaluating", len(samples))
     ]
     return Evaluation(list(samples), np.array(probabilities), classifier.spec.threshold)

@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xray_classifier.decoding import GreyImage
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.feature_maps import Axis, axes_of, coarsest_maps_of, logit_of
 from xray_classifier.loading import MODEL_FOLDER
 from xray_classifier.pipeline import NOT_VALID, Result
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import SIDE, Tensor
+from xray_classifier.radiograph import GreyImage
 from xray_classifier.spec import INPUT_SHAPE, ModelSpec
 from xray_classifier.verdict import percent
 

@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 
 from xray_classifier import perturbations
 from xray_classifier.datasets import find_samples, fingerprint, read_image, select, split_by_patient
-from xray_classifier.decoding import GreyImage, decode
+from xray_classifier.decoding import decode
 from xray_classifier.efficientnet_lite import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -35,6 +35,7 @@ from xray_classifier.gate import ADULT, CHILD, KINDS, GateSpec, decide, write_ga
 from xray_classifier.porting import fold, load_imagenet_weights
 from xray_classifier.preprocessing import SIDE, scale, squeeze
 from xray_classifier.progress import track
+from xray_classifier.radiograph import GreyImage
 
 POOL = 4  # 500 to 125 pixels: finer detail would tell the sources apart
 FEATURE_LAYERS = {"block4_add": 4, "block10_add": 2}  # and what makes 4 x 4 of each
@@ -271,7 +272,7 @@ def images_in(folder: Path) -> Images:
     images = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
-            images.append(squeeze(decode(path.read_bytes())))
+            images.append(squeeze(decode(path.read_bytes()).image))
         except UnreadableImageError:
             continue
     if not images:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xray_classifier.decoding import GreyImage, decode
+from xray_classifier.decoding import decode
 from xray_classifier.gate import OUTSIDE_POPULATION, Gate
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import preprocess
+from xray_classifier.radiograph import GreyImage, Radiograph
 from xray_classifier.verdict import judge
 
 OK, REJECTED = "ok", "rejected"
@@ -26,7 +27,7 @@ class Result:
         probability: of pneumonia, in [0, 1]; None if rejected.
         verdict: "normal" or "pneumonia"; None if rejected.
         message: why it is rejected; empty if ok.
-        warnings: code words of what a reader of the verdict should know.
+        warnings: code words of `cautions` for what a reader of the verdict should know.
     """
 
     image: GreyImage
@@ -53,24 +54,24 @@ def classify(
         UnreadableImageError: the bytes are not an image that can be judged.
         ModelUnavailableError: the model's answer is no probability.
     """
-    return classify_image(decode(data), classifier, gate, enforce)
+    return classify_radiograph(decode(data), classifier, gate, enforce)
 
 
-def classify_image(
-    image: GreyImage, classifier: Classifier, gate: Gate | None = None, enforce: bool = True
+def classify_radiograph(
+    radiograph: Radiograph, classifier: Classifier, gate: Gate | None = None, enforce: bool = True
 ) -> Result:
-    """Do the same for a decoded radiograph, shape (height, width), uint8."""
+    """Do the same for a decoded radiograph; its warnings are handed on to the result."""
+    image, warnings = radiograph.image, radiograph.warnings
     tensor = preprocess(image)
     threshold = classifier.spec.threshold
-    warnings: tuple[str, ...] = ()
     if gate is not None:
         opinion = gate.judge(tensor)
         if opinion.reason and enforce:
-            return Result(image, threshold, REJECTED, message=opinion.reason)
+            return Result(image, threshold, REJECTED, message=opinion.reason, warnings=warnings)
         if opinion.reason:
-            warnings = (NOT_VALID,)
+            warnings = (*warnings, NOT_VALID)
         elif opinion.outside_population:
-            warnings = (OUTSIDE_POPULATION,)
+            warnings = (*warnings, OUTSIDE_POPULATION)
     probability = float(classifier.probabilities(tensor[None])[0])
     verdict = judge(probability, threshold)
     return Result(image, threshold, OK, probability, verdict, warnings=warnings)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from xray_classifier.decoding import GreyImage
+from xray_classifier.radiograph import GreyImage
 
 
 def image_grid(images: Sequence[GreyImage], titles: Sequence[str], columns: int = 5) -> Figure:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xray_classifier.decoding import GreyImage
+from xray_classifier.radiograph import GreyImage
 
 SIDE = 500
 """Width and height in pixels of what every model takes."""

@@ -26,7 +26,7 @@ class Row:
         threshold: the verdict is "pneumonia" at this probability or above.
         model: the model's name.
         message: why there is no verdict; empty if ok.
-        warnings: code words of what a reader of the verdict should know.
+        warnings: code words of `cautions` for what a reader of the verdict should know.
     """
 
     file: str

@@ -31,7 +31,7 @@ def csv_lines(rows: Iterable[Row]) -> Lines:
 
 
 def table_lines(rows: Iterable[Row]) -> Lines:
-    """Write each row for people: verdict, probability of pneumonia, file or what is wrong."""
+    """Write each row for people: verdict, probability of pneumonia, file, warnings or failure."""
     yield f"{'verdict':12}{'pneumonia':>12}  file", None
     for row in rows:
         file = "".join(_shown(sign) for sign in row.file)

@@ -1,0 +1,42 @@
+"""What a reader of a verdict should know: the code words of `warnings`, and each in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+CAUTIONS = {
+    "age_outside_1_to_5": (
+        "By its header the patient is not 1 to 5 years old; the model knows children of 1 to 5 "
+        "years only."
+    ),
+    "view_not_frontal": (
+        "By its header this is no frontal view (AP or PA); the model knows frontal views only."
+    ),
+    "modality_unusual": (
+        "The header does not call this a plain radiograph (modality CR, DX or RG). If it is a "
+        "copy of one, its grey values may differ from those that the model knows."
+    ),
+    "body_part_unclear": "The header does not make clear that this shows a chest.",
+    "not_for_presentation": (
+        "By its header this is raw detector data, not meant to be looked at; use the processed "
+        "image if there is one."
+    ),
+    "burned_in_text": (
+        "By its header the picture itself holds text. It may name the patient, and it may "
+        "mislead the model."
+    ),
+    "outside_population": (
+        "This chest looks unlike those of the children of 1 to 5 years that the model learned "
+        "from: an adult's, for example. On adults it did no better than chance."
+    ),
+    "not_valid": (
+        "The number is not valid: the gate rejects this image, and the model was never meant for "
+        "such a one."
+    ),
+}
+"""Sentences by code word. Who reads the rows of `predict` relies on the words: rename none."""
+
+
+def sentences(codes: Iterable[str]) -> list[str]:
+    """Write code words as sentences for people, in their order."""
+    return [CAUTIONS[code] for code in codes]
