@@ -164,8 +164,6 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
         f"{'At or above' if ill else 'Below'} the threshold of {100 * result.threshold:g} %."
     )
     st.caption(f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)")
-    for sentence in sentences(result.warnings):
-        st.warning(sentence, icon="🔎")
     st.warning(
         "The number is what a network learned from one hospital's images makes of this one. It is "
         "no diagnosis; a radiologist's reading decides.",
