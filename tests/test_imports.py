@@ -16,6 +16,7 @@ TREES = {
     for path in [*(ROOT / PACKAGE).glob("*.py"), ROOT / PAGE]
     if path.exists()
 }
+PAGE_MODULES = {name for name in TREES if name.startswith("page_")}
 MODULES = {name.removesuffix(".py") for name in TREES if name not in ("__init__.py", PAGE)}
 
 MAY_IMPORT_KERAS_AT_ONCE = {
@@ -86,9 +87,15 @@ def test_graph_knows_a_few_true_arrows() -> None:
     assert "errors" in reachable("pipeline")
 
 
-def test_streamlit_is_only_in_the_page() -> None:
+def test_streamlit_is_only_in_the_pages() -> None:
     users = {name for name, tree in TREES.items() if "streamlit" in libraries(ast.walk(tree))}
-    assert users == TREES.keys() & {PAGE}
+    assert users == {PAGE, *PAGE_MODULES}
+
+
+def test_nothing_but_pages_knows_pages() -> None:
+    pages = {name.removesuffix(".py") for name in PAGE_MODULES}
+    users = {name for name, tree in TREES.items() if arrows(tree) & pages}
+    assert users <= {PAGE, *PAGE_MODULES}
 
 
 def test_keras_loads_at_once_only_where_networks_are_built() -> None:

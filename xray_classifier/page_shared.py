@@ -1,0 +1,42 @@
+"""What the pages share: models that are loaded once for all visitors, and the choices."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from xray_classifier import gate, loading
+from xray_classifier.explanation import Explainer
+from xray_classifier.gate import Gate
+from xray_classifier.prediction import Classifier
+
+
+@st.cache_resource(show_spinner=False)
+def shared_classifier(name: str, source: str | None) -> Classifier:
+    """Load a model once per process, for all visitors."""
+    return loading.load_classifier(name, source)
+
+
+@st.cache_resource(show_spinner=False)
+def shared_explainer(name: str, source: str | None) -> Explainer:
+    """Prepare a model's heatmaps once per process, when the first visitor asks for one."""
+    return Explainer(shared_classifier(name, source))
+
+
+@st.cache_resource(show_spinner=False)
+def shared_gate() -> Gate:
+    """Load the gate once per process, for all visitors."""
+    return gate.load_gate()
+
+
+def choose_model() -> str:
+    """Offer the models that are there, the default first."""
+    names = sorted(loading.model_names(), key=lambda name: name != loading.DEFAULT_MODEL)
+    return st.sidebar.selectbox("Model", names) or loading.DEFAULT_MODEL
+
+
+def model_source(name: str) -> str | None:
+    """Read where a missing model file is fetched from: `[model_urls]` in the secrets."""
+    try:
+        return st.secrets["model_urls"][name]
+    except (FileNotFoundError, KeyError):
+        return None
