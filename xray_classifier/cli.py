@@ -64,6 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_explain(group)
     _add_explain_check(group)
     _add_train(group)
+    _add_cross_validate(group)
+    _add_calibrate(group)
     _add_data(group)
     _add_summary(group)
     _add_report(group)
@@ -85,6 +87,18 @@ def _add_predict(group: Group) -> None:
         action="store_true",
         help="judge also what is no chest radiograph, with the warning not_valid",
     )
+    parser.add_argument(
+        "--operating-point",
+        metavar="NAME",
+        help="balanced (default), screening or confirming, where the model has them",
+    )
+    parser.add_argument(
+        "--pretest",
+        type=_probability,
+        metavar="P",
+        help="probability of pneumonia without the radiograph, between 0 and 1: adds the post-test "
+        "probability",
+    )
     parser.set_defaults(run=commands.predict)
 
 
@@ -98,6 +112,15 @@ def _add_evaluate(group: Group) -> None:
         "--record",
         action="store_true",
         help="keep the figures in the model's JSON; a look at a test split goes into the ledger",
+    )
+    parser.add_argument(
+        "--baseline",
+        default="article",
+        metavar="NAME|PATH",
+        help='a model to compare with on the same images (default: article); "" for none',
+    )
+    parser.add_argument(
+        "--robustness", action="store_true", help="judge the images also ever more spoilt"
     )
     parser.set_defaults(run=commands.evaluate)
 
@@ -163,6 +186,30 @@ def _add_train(group: Group) -> None:
     gate.add_argument("--out", type=Path, required=True, help="folder for the gate")
     gate.add_argument("--seed", type=int, default=1)
     gate.set_defaults(run=commands.train_gate)
+
+
+def _add_cross_validate(group: Group) -> None:
+    parser = group.add_parser(
+        "cross-validate", help="train a recipe fold by fold, for answers that calibrate it"
+    )
+    parser.add_argument("recipe", choices=TRAINABLE)
+    _add_data_options(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder for folds and answers")
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--folds", type=_fold_count, default=4)
+    parser.set_defaults(run=commands.cross_validate)
+
+
+def _add_calibrate(group: Group) -> None:
+    parser = group.add_parser(
+        "calibrate", help="make a trained model's numbers probabilities; fit operating points"
+    )
+    parser.add_argument("model", help="the path of a .keras file that `train` wrote")
+    parser.add_argument(
+        "--answers", type=Path, required=True, metavar="CSV", help="of `cross-validate`"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the new model")
+    parser.set_defaults(run=commands.calibrate)
 
 
 def _add_data(group: Group) -> None:
@@ -244,6 +291,20 @@ def _opacity(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _fold_count(text: str) -> int:
+    value = int(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"{text} is too few; give 2 or more")
     return value
 
 

@@ -18,6 +18,7 @@ def predict(options: argparse.Namespace) -> int:
     """Judge files, one row each."""
     from xray_classifier.gate import load_gate
     from xray_classifier.loading import load_classifier
+    from xray_classifier.pipeline import Choices
     from xray_classifier.progress import track
     from xray_classifier.scoring import list_files, score
     from xray_classifier.tables import FORMATS
@@ -29,7 +30,8 @@ def predict(options: argparse.Namespace) -> int:
     classifier = load_classifier(options.model)
     for remark in classifier.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    judged = score(files, classifier, load_gate(), enforce=not options.no_gate)
+    choices = Choices(options.operating_point, options.pretest, enforce=not options.no_gate)
+    judged = score(files, classifier, load_gate(), choices)
     rows = track(judged, "Judging", len(files))
     unreadable = 0
     for line, row in FORMATS[options.format](rows):
@@ -41,19 +43,55 @@ def predict(options: argparse.Namespace) -> int:
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a model on a split, and keep the figures if asked to."""
     try:
-        from xray_classifier import evaluation, records
+        from xray_classifier import evaluation, records, review
+        from xray_classifier.robustness import robustness
     except ModuleNotFoundError as error:
         raise _missing_package(error, "requirements-dev.txt") from error
+    from xray_classifier.gate import load_gate
     from xray_classifier.loading import load_classifier
 
     samples = evaluation.samples_of_split(options.data, options.split, _patients(options))
     classifier = load_classifier(options.model)
     result = evaluation.evaluate(samples, classifier)
-    evaluation.write_evaluation(result, options.data, options.out)
-    print(records.describe(result.summary))
+    found = result.summary | review.review(result, classifier.spec, load_gate())
+    if options.baseline and options.baseline != classifier.spec.name:
+        baseline = evaluation.evaluate(samples, load_classifier(options.baseline))
+        found["compared"] = review.against(result, baseline, options.baseline)
+    if options.robustness:
+        found["robustness"] = robustness(samples, classifier)
+    evaluation.write_evaluation(result, found, options.data, options.out)
+    print(records.describe(found))
     print(f"Figures, plots and probabilities are in {options.out}/", file=sys.stderr)
     if options.record:
-        records.record(classifier.spec, options.data, options.split, result.summary)
+        records.record(classifier.spec, options.data, options.split, found)
+    return 0
+
+
+def cross_validate(options: argparse.Namespace) -> int:
+    """Train a recipe fold by fold."""
+    from xray_classifier import cross_validation
+    from xray_classifier.recipes import RECIPES
+
+    print(
+        cross_validation.cross_validate(
+            RECIPES[options.recipe],
+            options.data,
+            options.out,
+            options.seed,
+            options.folds,
+            _patients(options),
+        )
+    )
+    return 0
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    """Calibrate a model and fit its operating points."""
+    try:
+        from xray_classifier import calibrating
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, "requirements-dev.txt") from error
+    print(calibrating.calibrate(options.model, options.answers, options.out))
     return 0
 
 
@@ -92,7 +130,7 @@ def explain(options: argparse.Namespace) -> int:
     from xray_classifier.files import replace_atomically
     from xray_classifier.gate import load_gate
     from xray_classifier.loading import load_classifier
-    from xray_classifier.pipeline import classify_radiograph
+    from xray_classifier.pipeline import Choices, classify_radiograph
     from xray_classifier.preprocessing import preprocess
     from xray_classifier.scoring import read_image_file
 
@@ -104,7 +142,7 @@ def explain(options: argparse.Namespace) -> int:
         print(f"error: {options.file}: {error}", file=sys.stderr)
         return BAD_DATA
     classifier = load_classifier(options.model)
-    result = classify_radiograph(radiograph, classifier, load_gate(), enforce=False)
+    result = classify_radiograph(radiograph, classifier, load_gate(), Choices(enforce=False))
     for note in (*classifier.remarks, *result.warnings):
         print(f"note: {note}", file=sys.stderr)
     heatmap = explanation.Explainer(classifier).heatmap(preprocess(radiograph.image))

@@ -15,7 +15,7 @@ from xray_classifier.page_shared import (
     shared_explainer,
     shared_gate,
 )
-from xray_classifier.pipeline import NOT_VALID, REJECTED, Result, classify_radiograph
+from xray_classifier.pipeline import NOT_VALID, REJECTED, Choices, Result, classify_radiograph
 from xray_classifier.preprocessing import preprocess
 from xray_classifier.radiograph import GreyImage
 from xray_classifier.spec import ModelSpec
@@ -31,7 +31,7 @@ def show_study(data: bytes, name: str) -> None:
         with st.spinner("Looking at the image …"):
             result = classify_radiograph(radiograph, classifier, gate)
         if result.status == REJECTED and offer_output(result):
-            result = classify_radiograph(radiograph, classifier, gate, enforce=False)
+            result = classify_radiograph(radiograph, classifier, gate, Choices(enforce=False))
     except UnreadableImageError as error:
         st.error(str(error), icon=":material/broken_image:")
     except ModelUnavailableError as error:
@@ -103,7 +103,7 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
     st.header(f"{mark}{name.capitalize()} {percent(chance)}", divider=colour)
     st.progress(probability, f"Probability of pneumonia {percent(probability)}")
     st.markdown(
-        f"{'At or above' if ill else 'Below'} the threshold of {100 * result.threshold:g} %."
+        f"{'At or above' if ill else 'Below'} the threshold of {100 * result.point.threshold:g} %."
     )
     st.caption(f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)")
     st.warning(

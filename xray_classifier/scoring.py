@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xray_classifier.decoding import MAX_BYTES
-from xray_classifier.errors import UnreadableImageError
+from xray_classifier.errors import RejectedImageError, UnreadableImageError
 from xray_classifier.gate import Gate
-from xray_classifier.pipeline import classify
+from xray_classifier.pipeline import DEFAULTS, REJECTED, Choices, Result, classify
 from xray_classifier.prediction import Classifier
+
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,16 @@ class Row:
 
     Attributes:
         file: the path as given, joined with the path inside a given folder, "/"-separated.
-        status: "ok", "unreadable", or "rejected" by the gate.
+        status: "ok", "unreadable", or "rejected" as no chest radiograph.
         probability: of pneumonia, in [0, 1]; None unless ok.
-        verdict: "normal" or "pneumonia"; None unless ok.
-        threshold: the verdict is "pneumonia" at this probability or above.
+        verdict: "normal", "pneumonia" or "uncertain"; None unless ok.
+        threshold: of the operating point, on the scale of `probability`.
         model: the model's name.
         message: why there is no verdict; empty if ok.
         warnings: code words of `cautions` for what a reader of the verdict should know.
+        operating_point: the name of the one that was applied.
+        post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
+            without one, or unless ok.
     """
 
     file: str
@@ -37,6 +42,8 @@ class Row:
     model: str
     message: str = ""
     warnings: tuple[str, ...] = ()
+    operating_point: str = ""
+    post_test_probability: float | None = None
 
 
 def list_files(given: Iterable[str]) -> dict[str, Path]:
@@ -65,27 +72,40 @@ def score(
     files: dict[str, Path],
     classifier: Classifier,
     gate: Gate | None = None,
-    enforce: bool = True,
+    choices: Choices = DEFAULTS,
 ) -> Iterator[Row]:
-    """Judge files one by one, as `classify` does; what cannot be read becomes a row, too."""
+    """Judge files one by one, as `classify` does; what cannot be judged becomes a row, too.
+
+    Raises:
+        ModelUnavailableError: the model lacks what was chosen.
+    """
+    point = classifier.spec.point(choices.operating_point)
+
+    def row(name: str, status: str, message: str = "", result: Result | None = None) -> Row:
+        return Row(
+            file=name,
+            status=status,
+            probability=result.probability if result else None,
+            verdict=result.verdict if result else None,
+            threshold=point.threshold,
+            model=classifier.spec.name,
+            message=message,
+            warnings=result.warnings if result else (),
+            operating_point=point.name,
+            post_test_probability=result.post_test_probability if result else None,
+        )
+
     for name, path in files.items():
         try:
-            result = classify(read_image_file(path), classifier, gate, enforce)
+            result = classify(read_image_file(path), classifier, gate, choices)
+        except RejectedImageError as error:
+            yield row(name, REJECTED, str(error))
         except UnreadableImageError as error:
-            yield _unreadable(name, str(error), classifier)
+            yield row(name, UNREADABLE, str(error))
         except OSError as error:
-            yield _unreadable(name, f"The file cannot be read: {error.strerror}.", classifier)
+            yield row(name, UNREADABLE, f"The file cannot be read: {error.strerror}.")
         else:
-            yield Row(
-                file=name,
-                status=result.status,
-                probability=result.probability,
-                verdict=result.verdict,
-                threshold=result.threshold,
-                model=classifier.spec.name,
-                message=result.message,
-                warnings=result.warnings,
-            )
+            yield row(name, result.status, result.message, result)
 
 
 def _inside(folder: Path) -> Iterator[str]:
@@ -106,8 +126,3 @@ def read_image_file(path: Path) -> bytes:
     """Read a file, but no more of it than shows that it is too large."""
     with path.open("rb") as stream:
         return stream.read(MAX_BYTES + 1)
-
-
-def _unreadable(name: str, message: str, classifier: Classifier) -> Row:
-    spec = classifier.spec
-    return Row(name, "unreadable", None, None, spec.threshold, spec.name, message)
