@@ -123,9 +123,7 @@ def evaluate(samples: Sequence[Sample], classifier: Classifier) -> Evaluation:
     return Evaluation(list(samples), np.array(probabilities), classifier.spec.threshold)
 
 
-def write_evaluation(
-    evaluation: Evaluation, found: dict[str, Any], data: Path, out: Path
-) -> None:
+def write_evaluation(evaluation: Evaluation, found: dict[str, Any], data: Path, out: Path) -> None:
     """Write metrics.json, predictions.csv, classification_report.txt and the plots to `out`.
 
     The grid shows patients: `out` must not be published.
