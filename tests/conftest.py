@@ -98,6 +98,30 @@ def tiny_classifier() -> Classifier:
     return Classifier(tiny_model(), spec)
 
 
+POINTS = {
+    "balanced": {"threshold": 0.7, "band": [0.6, 0.8], "criterion": "equal", "out_of_fold": {}},
+    "screening": {"threshold": 0.2, "band": [0.1, 0.3], "criterion": "99 %", "out_of_fold": {}},
+}
+
+
+def pointed_classifier() -> Classifier:
+    """The tiny model, as if calibrated for a prevalence of .74, with two operating points."""
+    from xray_classifier.prediction import Classifier
+    from xray_classifier.spec import ModelSpec
+
+    spec = ModelSpec(
+        "pointed",
+        "Pointed",
+        "pointed.keras",
+        sha256="ef" * 32,
+        bytes=1,
+        threshold=0.7,
+        calibration_prevalence=0.74,
+        operating_points=POINTS,
+    )
+    return Classifier(tiny_model(), spec)
+
+
 def square_layers() -> list[Any]:
     """Layers that answer only to what is brighter than .5: see `square_model`."""
     import keras

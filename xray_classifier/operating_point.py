@@ -56,9 +56,9 @@ class OperatingPoint:
             ValueError: something is missing or is no number.
         """
         try:
-            low, high = values["band"]
-            numbers = [float(number) for number in (values["threshold"], low, high)]
-            return cls(name, *numbers, values["criterion"], values["out_of_fold"])
+            low, high = (float(end) for end in values["band"])
+            threshold = float(values["threshold"])
+            return cls(name, threshold, low, high, values["criterion"], values["out_of_fold"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"Operating point {name} is incomplete: {error!r}.") from error
 
