@@ -1,4 +1,8 @@
-"""What the pages share: models that are loaded once for all visitors, and the choices."""
+"""What the pages share: models that are loaded once for all visitors, and the choices.
+
+Every choice has a key and `bind="query-params"`: it stands in the address, under its key, unless it
+is the default, so that a page can be shared without the image. Streamlit ignores rubbish there.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,8 @@ def shared_gate() -> Gate:
 def choose_model() -> str:
     """Offer the models that are there, the default first."""
     names = sorted(loading.model_names(), key=lambda name: name != loading.DEFAULT_MODEL)
-    return st.sidebar.selectbox("Model", names) or loading.DEFAULT_MODEL
+    chosen = st.sidebar.selectbox("Model", names, key="model", bind="query-params")
+    return chosen or loading.DEFAULT_MODEL
 
 
 def model_source(name: str) -> str | None:
