@@ -1,4 +1,8 @@
-"""What the pages share: models that are loaded once for all visitors, and the choices."""
+"""What the pages share: models loaded once for all visitors, heading and choices.
+
+Every choice has a key and `bind="query-params"`: it stands in the address, under its key, unless it
+is the default, so that a page can be shared without the image. Streamlit ignores rubbish there.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,13 @@ from xray_classifier import gate, loading
 from xray_classifier.explanation import Explainer
 from xray_classifier.gate import Gate
 from xray_classifier.prediction import Classifier
+
+TITLE = "Pneumonia on children's chest X\u2011rays"  # a hyphen that does not break the line
+
+STANDING_LINE = (
+    "For research and education only. **Not a medical device.** "
+    "Trained on frontal chest X-rays of children of 1 to 5 years."
+)
 
 
 @st.cache_resource(show_spinner=False)
@@ -28,10 +39,17 @@ def shared_gate() -> Gate:
     return gate.load_gate()
 
 
+def show_heading(title: str) -> None:
+    """Begin a page: its title, and what holds on every page."""
+    st.title(title)
+    st.caption(STANDING_LINE)
+
+
 def choose_model() -> str:
     """Offer the models that are there, the default first."""
     names = sorted(loading.model_names(), key=lambda name: name != loading.DEFAULT_MODEL)
-    return st.sidebar.selectbox("Model", names) or loading.DEFAULT_MODEL
+    chosen = st.sidebar.selectbox("Model", names, key="model", bind="query-params")
+    return chosen or loading.DEFAULT_MODEL
 
 
 def model_source(name: str) -> str | None:
