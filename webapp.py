@@ -6,19 +6,26 @@ import streamlit as st
 
 from xray_classifier.page_judge import show_judge_page
 from xray_classifier.page_model import show_model_page
-from xray_classifier.page_shared import TITLE, choose_model
+from xray_classifier.page_shared import TITLE, choose_how, choose_model
 
 
 def main() -> None:
     """Draw the page that is asked for; the choices stand beside both."""
     pages = [
-        st.Page(lambda: show_judge_page(name), title="Judge X-rays", default=True),
+        st.Page(
+            lambda: show_judge_page(name, choose_how(name)), title="Judge X-rays", default=True
+        ),
         st.Page(lambda: show_model_page(name), title="About the model", url_path="model"),
     ]
     page = st.navigation(pages, position="top")
     st.set_page_config(f"{page.title} | {TITLE}", "🫁", layout="wide")
     name = choose_model()
     page.run()
+
+
+def judge(name: str) -> None:
+    """Draw the page that judges, with the choices that only it has."""
+    show_judge_page(name, choose_how(name))
 
 
 main()

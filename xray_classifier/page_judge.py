@@ -7,6 +7,7 @@ import streamlit as st
 from xray_classifier.decoding import MAX_BYTES, SUPPORTED
 from xray_classifier.page_shared import TITLE, show_heading
 from xray_classifier.page_study import show_study
+from xray_classifier.pipeline import Choices
 from xray_classifier.sample import sample_png
 
 WHAT_TO_UPLOAD = f"""
@@ -38,16 +39,16 @@ SAMPLE_NOTE = (
 SAMPLE, DRAWN = "sample", "drawn"  # in the address of the page
 
 
-def show_judge_page(name: str) -> None:
-    """Draw the page from top to bottom, for the model of that name."""
+def show_judge_page(name: str, choices: Choices) -> None:
+    """Draw the page from top to bottom, for the model of that name and what else was chosen."""
     show_heading(TITLE)
     upload = st.file_uploader(f"Chest X-ray ({SUPPORTED})")
     if upload is not None:
-        show_study(upload.getvalue(), name)
+        show_study(upload.getvalue(), name, choices)
     elif st.query_params.get(SAMPLE) == DRAWN:
         st.info(SAMPLE_NOTE, icon=":material/draw:")
         st.button("Put the drawn sample away", on_click=_put_sample_away)
-        show_study(sample_png(), name)
+        show_study(sample_png(), name, choices)
     else:
         show_first_help()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import streamlit as st
 
 from xray_classifier.cautions import sentences
@@ -9,29 +13,41 @@ from xray_classifier.decoding import decode
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.explanation import OPACITY, Heatmap, caveat, overlay, shrink
 from xray_classifier.gate import ADVICE
+from xray_classifier.operating_point import OperatingPoint
 from xray_classifier.page_shared import (
     model_source,
     shared_classifier,
     shared_explainer,
     shared_gate,
 )
-from xray_classifier.pipeline import NOT_VALID, REJECTED, Choices, Result, classify_radiograph
+from xray_classifier.pipeline import (
+    DEFAULTS,
+    NOT_VALID,
+    REJECTED,
+    Choices,
+    Result,
+    classify_radiograph,
+)
 from xray_classifier.preprocessing import preprocess
 from xray_classifier.radiograph import GreyImage
 from xray_classifier.spec import ModelSpec
-from xray_classifier.verdict import NORMAL, PNEUMONIA, percent
+from xray_classifier.verdict import NORMAL, PNEUMONIA, UNCERTAIN, percent
+
+TEST = "chest_xray/test"
+COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
 
 
-def show_study(data: bytes, name: str) -> None:
+def show_study(data: bytes, name: str, choices: Choices = DEFAULTS) -> None:
     """Judge the bytes of a file with the model of that name, and show what came of it."""
     try:
         radiograph = decode(data)
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
             classifier, gate = shared_classifier(name, model_source(name)), shared_gate()
         with st.spinner("Looking at the image …"):
-            result = classify_radiograph(radiograph, classifier, gate)
+            result = classify_radiograph(radiograph, classifier, gate, choices)
         if result.status == REJECTED and offer_output(result):
-            result = classify_radiograph(radiograph, classifier, gate, Choices(enforce=False))
+            anyway = replace(choices, enforce=False)
+            result = classify_radiograph(radiograph, classifier, gate, anyway)
     except UnreadableImageError as error:
         st.error(str(error), icon=":material/broken_image:")
     except ModelUnavailableError as error:
@@ -93,21 +109,72 @@ def offer_output(result: Result) -> bool:
 
 
 def show_verdict(result: Result, spec: ModelSpec) -> None:
-    """State verdict, probability, threshold, model and what the reader should know."""
+    """State verdict, probability, operating point, model and what the reader should know."""
     for sentence in sentences(result.warnings):
         st.warning(sentence, icon=":material/warning:")
-    probability, ill = result.probability or 0.0, result.verdict == PNEUMONIA
-    name, chance = (PNEUMONIA, probability) if ill else (NORMAL, 1 - probability)
     mark = "Not valid: " if NOT_VALID in result.warnings else ""
-    colour = "orange" if ill else "blue"
-    st.header(f"{mark}{name.capitalize()} {percent(chance)}", divider=colour)
+    st.header(f"{mark}{headline(result)}", divider=COLOURS[str(result.verdict)])
+    probability = result.probability or 0.0
     st.progress(probability, f"Probability of pneumonia {percent(probability)}")
-    st.markdown(
-        f"{'At or above' if ill else 'Below'} the threshold of {100 * result.point.threshold:g} %."
-    )
-    st.caption(f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)")
+    if result.post_test_probability is not None:
+        after = result.post_test_probability
+        st.progress(after, f"With the pre-test probability given: {percent(after)}")
+    st.markdown(explain_point(result.point))
+    st.caption("  \n".join([*notes_on_numbers(result.point, spec), model_line(spec)]))
     st.warning(
         "The number is what a network learned from one hospital's images makes of this one. It is "
         "no diagnosis; a radiologist's reading decides.",
         icon=":material/warning:",
     )
+
+
+def headline(result: Result) -> str:
+    """Say the verdict in a few words."""
+    probability = result.probability or 0.0
+    if result.verdict == UNCERTAIN:
+        return "Uncertain: a human must decide"
+    chance = probability if result.verdict == PNEUMONIA else 1 - probability
+    return f"{str(result.verdict).capitalize()} {percent(chance)}"
+
+
+def explain_point(point: OperatingPoint) -> str:
+    """Say from which probability on which verdict is given."""
+    if point.low == point.high:
+        return f"Pneumonia is called from {percent(point.threshold)} on."
+    return (
+        f"Operating point *{point.name}*: normal below {percent(point.low)}, pneumonia from "
+        f"{percent(point.high)} on, and between them uncertain."
+    )
+
+
+def notes_on_numbers(point: OperatingPoint, spec: ModelSpec) -> list[str]:
+    """Say what the operating point gave where it was measured, and what the number assumes."""
+    notes = []
+    where, figures = measured(point, spec)
+    if figures:
+        parts = [
+            "{} {:.1%} ({:.1%} to {:.1%})".format(name, *figures[name])
+            for name in ("sensitivity", "specificity")
+        ]
+        notes.append(f"Measured {where}, without the uncertain verdict: {', '.join(parts)}.")
+    if spec.calibration_prevalence is not None:
+        notes.append(
+            f"The probability assumes that {spec.calibration_prevalence:.0%} of such patients "
+            "have pneumonia, as among those that the model learned from. Where it is rarer, give "
+            "a pre-test probability."
+        )
+    return notes
+
+
+def measured(point: OperatingPoint, spec: ModelSpec) -> tuple[str, Mapping[str, Any]]:
+    """Find what a point gave on the official test set, or else where it was fitted."""
+    found = spec.results.get(TEST, {})
+    if point.name in found.get("operating_points", {}):
+        where = f"on the {found['images']} images of the official test set"
+        return where, found["operating_points"][point.name]
+    return "out of fold, where it was fitted", point.out_of_fold
+
+
+def model_line(spec: ModelSpec) -> str:
+    """Name the model and its file."""
+    return f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)"
