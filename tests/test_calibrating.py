@@ -11,7 +11,6 @@ from xray_classifier.calibrating import (
     Scale,
     bake,
     calibrate,
-    equal_threshold,
     fit_band,
     fit_points,
     fit_scale,
@@ -64,12 +63,6 @@ LABELS = np.repeat([0, 1], 100)
 PROBABILITIES = np.concatenate([NORMALS, ILL])
 
 
-def test_equal_threshold_lies_where_both_classes_lose_as_many() -> None:
-    threshold = equal_threshold(LABELS, PROBABILITIES)
-    assert (threshold <= ILL).mean() == pytest.approx((threshold > NORMALS).mean(), abs=0.011)
-    assert threshold == pytest.approx(0.5, abs=0.01)
-
-
 def test_sensitive_threshold_misses_one_in_a_hundred_and_not_one_more() -> None:
     threshold = sensitive_threshold(LABELS, PROBABILITIES)
     assert threshold == ILL[1]
@@ -102,10 +95,9 @@ def test_points_bear_what_they_give() -> None:
     labels = np.repeat([0, 1], 500)
     probabilities = logistic(rng.normal(np.where(labels, 3, -3), 1.5))
     patients = tuple(str(number // 2) for number in range(1000))
-    points = fit_points(OutOfFold(labels, probabilities, patients))
+    points = fit_points(OutOfFold(labels, probabilities, patients, 2))
     assert points.keys() == {"balanced", "screening", "confirming"}
-    balanced = points["balanced"].out_of_fold
-    assert balanced["sensitivity"][0] == pytest.approx(balanced["specificity"][0], abs=0.005)
+    assert points["balanced"].threshold == 0.5  # the prevalence: a likelihood ratio of 1
     assert points["screening"].out_of_fold["sensitivity"][0] >= 0.99
     assert points["confirming"].out_of_fold["specificity"][0] >= 0.99
     for point in points.values():
@@ -146,9 +138,10 @@ def test_calibrated_model_is_written_with_its_facts(
     spec = read_spec(target.with_suffix(".json"))
     assert spec.calibration_prevalence == 0.75
     assert spec.point_names == ["balanced", "screening", "confirming"]
-    assert spec.threshold == spec.point().threshold
+    assert spec.threshold == spec.point().threshold == 0.75
     assert spec.calibration["images"] == 400
     assert spec.calibration["patients"] == 200
+    assert spec.calibration["folds"] == 2
     assert spec.calibration["answers_sha256"] == sha256_of(answers)
     batch = np.full((1, 500, 500, 1), 0.6, np.float32)
     raw = load_classifier(str(trained)).probabilities(batch)

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, encoded, squares, tiny_model
+from conftest import ROOT, encoded, pointed_classifier, squares, tiny_model
+from dicom_files import dicom
 from PIL import Image
 
 from xray_classifier import (
@@ -500,6 +501,62 @@ def test_originals_are_judged_by_the_shipped_model(data: Path) -> None:
     assert {(row["status"], row["model"]) for row in rows} == {("ok", "default")}
 
 
+# operating points
+
+
+@pytest.fixture
+def pointed(monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = pointed_classifier()
+    monkeypatch.setattr(loading, "load_classifier", lambda model: classifier)
+
+
+def test_prediction_takes_operating_point_and_pretest_probability(
+    pointed: None, tmp_path: Path, capsys: Captured
+) -> None:
+    path = flat(tmp_path / "a.png", 90)  # sigmoid(8 * 90 / 255 - 4) = .2356
+    command = ["predict", str(path), "--format", "jsonl", "--operating-point", "screening"]
+    assert main([*command, "--pretest", "0.1"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["operating_point"], row["threshold"]) == ("screening", 0.2)
+    assert row["verdict"] == "uncertain"
+    # odds .3082 / 2.846 * .1111 = .01203
+    assert row["post_test_probability"] == pytest.approx(0.01189, abs=1e-4)
+
+
+def test_unknown_operating_point_is_an_error_that_names_the_known(
+    pointed: None, tmp_path: Path, capsys: Captured
+) -> None:
+    path = flat(tmp_path / "a.png", 90)
+    assert main(["predict", str(path), "--operating-point", "keen"]) == 2
+    assert "no operating point 'keen'; it has: balanced, screening." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "1", "10", "-0.1"])
+def test_impossible_pretest_probability_is_wrong_usage(text: str, capsys: Captured) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "a.png", "--pretest", text])
+    assert f"{text} is not between 0 and 1" in capsys.readouterr().err
+
+
+def test_pretest_probability_of_an_uncalibrated_model_is_an_error(
+    tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    path = flat(tmp_path / "a.png", 90)
+    assert main(["predict", str(path), "--pretest", "0.1"]) == 2
+    assert "Model tiny is not calibrated" in capsys.readouterr().err
+
+
+def test_rejected_dicom_leaves_the_exit_status_at_0(
+    tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    path = tmp_path / "scan"
+    path.write_bytes(dicom(Modality="CT"))
+    assert main(["predict", str(path), "--format", "jsonl"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["status"] == "rejected"
+    assert "Modality (0008,0060) is CT" in row["message"]
+
+
 # evaluate
 
 
@@ -523,9 +580,26 @@ def test_evaluation_prints_figures_and_writes_files(
         "sensitivity",
         "specificity",
         "auc",
+        "brier",
+        "ece",
+        "gate:",
+        "accuracy",  # less that of the article's model
     ]
     assert str(out) in written.err
     assert len(list(out.iterdir())) == 6
+
+
+def test_evaluation_compares_with_the_baseline_and_spoils_the_images(
+    drawn: Path, models: Path, few_resamples: None, tmp_path: Path, capsys: Captured
+) -> None:
+    spec = replace(read_spec(models / "tiny.json"), name="article")
+    write_spec(spec, models / "article.json")
+    command = ["evaluate", "tiny", "--data", str(drawn), "--out", str(tmp_path / "out")]
+    assert main([*command, "--robustness"]) == 0
+    assert "accuracy less that of article: 0.0000" in capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert found["compared"]["mcnemar_p"] == 1
+    assert "JPEG quality" in found["robustness"]
 
 
 def test_evaluation_without_record_leaves_the_model_folder_alone(

@@ -108,6 +108,7 @@ def test_answers_survive_the_table(drawn: Path, tmp_path: Path) -> None:
     answers = read_out_of_fold(path)
     found = rows(path)
     assert answers.labels.tolist() == [int(row["label"] == "pneumonia") for row in found]
+    assert answers.folds == 2
     assert answers.patients == tuple(row["patient"] for row in found)
     assert answers.probabilities == pytest.approx([float(row["probability"]) for row in found])
 

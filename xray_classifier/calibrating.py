@@ -35,7 +35,7 @@ DECIDED_RIGHT = 0.985
 MOST_UNDECIDED = 0.10
 
 CRITERIA = {
-    BALANCED: "sensitivity and specificity are equal",
+    BALANCED: "a likelihood ratio of 1: the picture speaks for pneumonia rather than against it",
     SCREENING: f"the highest threshold with a sensitivity of at least {TARGET:.0%}",
     CONFIRMING: f"the lowest threshold with a specificity of at least {TARGET:.0%}",
 }
@@ -120,22 +120,19 @@ def bake(model: Any, scale: Scale) -> None:
 
 
 def fit_points(answers: OutOfFold) -> dict[str, OperatingPoint]:
-    """Choose the thresholds of `CRITERIA` and their bands on calibrated answers."""
+    """Choose the thresholds of `CRITERIA` and their bands on calibrated answers.
+
+    A calibrated probability equal to the prevalence has a likelihood ratio of 1. Whoever calls
+    from there on loses least of sensitivity and specificity together (Youden's index), however
+    frequent pneumonia is.
+    """
     labels, probabilities = answers.labels, answers.probabilities
     thresholds = {
-        BALANCED: equal_threshold(labels, probabilities),
+        BALANCED: float(labels.mean()),
         SCREENING: sensitive_threshold(labels, probabilities),
         CONFIRMING: specific_threshold(labels, probabilities),
     }
     return {name: _point(name, thresholds[name], answers) for name in thresholds}
-
-
-def equal_threshold(labels: Labels, probabilities: Probabilities) -> float:
-    """Find the threshold at which sensitivity and specificity differ least."""
-    candidates = np.unique(probabilities)
-    missed = np.searchsorted(np.sort(probabilities[labels == 1]), candidates) / (labels == 1).sum()
-    cleared = np.searchsorted(np.sort(probabilities[labels == 0]), candidates) / (labels == 0).sum()
-    return float(candidates[np.argmin(np.abs((1 - missed) - cleared))])
 
 
 def sensitive_threshold(labels: Labels, probabilities: Probabilities) -> float:
@@ -208,7 +205,7 @@ def _point(name: str, threshold: float, answers: OutOfFold) -> OperatingPoint:
 
 def _facts(calibrated: OutOfFold, scale: Scale, answers: Path) -> dict[str, Any]:
     labels, probabilities = calibrated.labels, calibrated.probabilities
-    threshold = equal_threshold(labels, probabilities)
+    threshold = float(labels.mean())
 
     def figures(weights: Weights) -> dict[str, float]:
         return measure(labels, probabilities, threshold, weights)
@@ -219,6 +216,7 @@ def _facts(calibrated: OutOfFold, scale: Scale, answers: Path) -> dict[str, Any]
         "intercept": scale.intercept,
         "images": len(labels),
         "patients": len(set(calibrated.patients)),
+        "folds": calibrated.folds,
         "answers_sha256": sha256_of(answers),
         "out_of_fold": with_intervals(figures, labels, calibrated.patients),
     }

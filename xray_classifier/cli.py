@@ -68,7 +68,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_calibrate(group)
     _add_data(group)
     _add_summary(group)
+    _add_spread(group)
     _add_report(group)
+    _add_card(group)
     return parser
 
 
@@ -115,9 +117,8 @@ def _add_evaluate(group: Group) -> None:
     )
     parser.add_argument(
         "--baseline",
-        default="article",
         metavar="NAME|PATH",
-        help='a model to compare with on the same images (default: article); "" for none',
+        help="a model to compare with on the same images (default: article, where it is there)",
     )
     parser.add_argument(
         "--robustness", action="store_true", help="judge the images also ever more spoilt"
@@ -244,6 +245,21 @@ def _add_summary(group: Group) -> None:
 def _add_report(group: Group) -> None:
     parser = group.add_parser("report", help="write the recorded figures into the README")
     parser.set_defaults(run=commands.report)
+
+
+def _add_spread(group: Group) -> None:
+    parser = group.add_parser(
+        "spread", help="measure models that differ in their seed only, on the hold-out"
+    )
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="names or .keras files")
+    _add_data_options(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="JSON", help="for the figures")
+    parser.set_defaults(run=commands.spread)
+
+
+def _add_card(group: Group) -> None:
+    parser = group.add_parser("card", help="write model/MODEL_CARD.md from what was measured")
+    parser.set_defaults(run=commands.card)
 
 
 def _add_model_option(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,8 @@ import sys
 from xray_classifier.errors import DatasetError, UnreadableImageError
 
 BAD_DATA = 1
+BASELINE = "article"
+"""Every other model is compared with this one, where it is there."""
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -48,15 +50,16 @@ def evaluate(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise _missing_package(error, "requirements-dev.txt") from error
     from xray_classifier.gate import load_gate
-    from xray_classifier.loading import load_classifier
+    from xray_classifier.loading import load_classifier, model_names
 
     samples = evaluation.samples_of_split(options.data, options.split, _patients(options))
     classifier = load_classifier(options.model)
     result = evaluation.evaluate(samples, classifier)
     found = result.summary | review.review(result, classifier.spec, load_gate())
-    if options.baseline and options.baseline != classifier.spec.name:
-        baseline = evaluation.evaluate(samples, load_classifier(options.baseline))
-        found["compared"] = review.against(result, baseline, options.baseline)
+    baseline = options.baseline or (BASELINE if BASELINE in model_names() else None)
+    if baseline and baseline != classifier.spec.name:
+        its = evaluation.evaluate(samples, load_classifier(baseline))
+        found["compared"] = review.against(result, its, baseline)
     if options.robustness:
         found["robustness"] = robustness(samples, classifier)
     evaluation.write_evaluation(result, found, options.data, options.out)
@@ -262,6 +265,30 @@ def report(_options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise _missing_package(error, "requirements-dev.txt") from error
     reporting.update_readme()
+    return 0
+
+
+def spread(options: argparse.Namespace) -> int:
+    """Measure models that differ in their seed only."""
+    try:
+        from xray_classifier import evaluation
+        from xray_classifier import spread as spreading
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, "requirements-dev.txt") from error
+
+    samples = evaluation.samples_of_split(options.data, evaluation.HOLDOUT, _patients(options))
+    spreading.write_spread(spreading.measure_spread(samples, options.models), options.out)
+    print(options.out)
+    return 0
+
+
+def card(_options: argparse.Namespace) -> int:
+    """Write the model card."""
+    try:
+        from xray_classifier import model_card
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, "requirements-dev.txt") from error
+    print(model_card.write_card())
     return 0
 
 

@@ -43,11 +43,13 @@ class OutOfFold:
         labels: 0 = normal, 1 = pneumonia.
         probabilities: of pneumonia, in [0, 1], as the network gives them.
         patients: images of one patient share it.
+        folds: how many there were.
     """
 
     labels: Labels
     probabilities: Probabilities
     patients: tuple[str, ...]
+    folds: int
 
 
 def split_into_folds(samples: Sequence[Sample], folds: int = FOLDS) -> list[list[int]]:
@@ -157,6 +159,7 @@ def read_out_of_fold(path: Path) -> OutOfFold:
         labels = np.array([LABELS.index(row["label"]) for row in rows], np.intp)
         probabilities = np.array([float(row["probability"]) for row in rows])
         patients = tuple(row["patient"] for row in rows)
+        folds = len({row["fold"] for row in rows})
     except OSError as error:
         raise DatasetError(f"The table {path} cannot be read: {error.strerror}.") from error
     except (KeyError, ValueError) as error:
@@ -166,4 +169,4 @@ def read_out_of_fold(path: Path) -> OutOfFold:
         ) from error
     if len(set(labels.tolist())) < len(LABELS):
         raise DatasetError(f"{path} holds one class only; both are needed.")
-    return OutOfFold(labels, probabilities, patients)
+    return OutOfFold(labels, probabilities, patients, folds)
