@@ -120,7 +120,7 @@ def gate_rows(results: Mapping[str, Mapping[str, float]]) -> list[Row]:
     """Write what the gate did with images of each kind."""
     return [
         {
-            "kind of image": kind,
+            "kind of image": kind.replace("_", " "),
             "images": f"{found['images']:,}",
             "refused": _percent(found["rejected"]),
             "warned of": _percent(found["outside_population"]),
