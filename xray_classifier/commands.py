@@ -20,6 +20,7 @@ def predict(options: argparse.Namespace) -> int:
     from xray_classifier.loading import load_classifier
     from xray_classifier.progress import track
     from xray_classifier.scoring import list_files, score
+    from xray_classifier.sources import count, sources_of_files
     from xray_classifier.tables import FORMATS
 
     try:
@@ -30,7 +31,7 @@ def predict(options: argparse.Namespace) -> int:
     for remark in classifier.remarks:
         print(f"note: {remark}", file=sys.stderr)
     judged = score(files, classifier, load_gate(), enforce=not options.no_gate)
-    rows = track(judged, "Judging", len(files))
+    rows = track(judged, "Judging", count(sources_of_files(files)))
     unreadable = 0
     for line, row in FORMATS[options.format](rows):
         print(line)
@@ -94,7 +95,7 @@ def explain(options: argparse.Namespace) -> int:
     from xray_classifier.loading import load_classifier
     from xray_classifier.pipeline import classify_radiograph
     from xray_classifier.preprocessing import preprocess
-    from xray_classifier.scoring import read_image_file
+    from xray_classifier.sources import read_image_file
 
     if not options.file.is_file():
         raise DatasetError(f"There is no file {options.file}. Check the path.")

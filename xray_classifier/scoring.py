@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from xray_classifier.decoding import MAX_BYTES
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.gate import Gate
 from xray_classifier.pipeline import classify
 from xray_classifier.prediction import Classifier
+from xray_classifier.radiograph import GreyImage
+from xray_classifier.sources import Source, sources_of_files
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Row:
     """What came of one file.
 
     Attributes:
-        file: the path as given, joined with the path inside a given folder, "/"-separated.
+        file: the path as given, joined with the path inside a given folder, "/"-separated; for a
+            member of a ZIP archive `a.zip!/member`.
         status: "ok", "unreadable", or "rejected" by the gate.
         probability: of pneumonia, in [0, 1]; None unless ok.
         verdict: "normal" or "pneumonia"; None unless ok.
@@ -67,25 +69,36 @@ def score(
     gate: Gate | None = None,
     enforce: bool = True,
 ) -> Iterator[Row]:
-    """Judge files one by one, as `classify` does; what cannot be read becomes a row, too."""
-    for name, path in files.items():
-        try:
-            result = classify(read_image_file(path), classifier, gate, enforce)
-        except UnreadableImageError as error:
-            yield _unreadable(name, str(error), classifier)
-        except OSError as error:
-            yield _unreadable(name, f"The file cannot be read: {error.strerror}.", classifier)
-        else:
-            yield Row(
-                file=name,
-                status=result.status,
-                probability=result.probability,
-                verdict=result.verdict,
-                threshold=result.threshold,
-                model=classifier.spec.name,
-                message=result.message,
-                warnings=result.warnings,
-            )
+    """Judge files one by one, as `classify` does; what cannot be read becomes a row, too.
+
+    ZIP archives are told by their content, and each member becomes a row.
+    """
+    for source in sources_of_files(files):
+        yield judge_source(source, classifier, gate, enforce)[0]
+
+
+def judge_source(
+    source: Source, classifier: Classifier, gate: Gate | None = None, enforce: bool = True
+) -> tuple[Row, GreyImage | None]:
+    """Judge one file, as `classify` does: its row, and its image if it could be read."""
+    try:
+        result = classify(source.read(), classifier, gate, enforce)
+    except UnreadableImageError as error:
+        return _unreadable(source.name, str(error), classifier), None
+    except OSError as error:
+        message = f"The file cannot be read: {error.strerror}."
+        return _unreadable(source.name, message, classifier), None
+    row = Row(
+        file=source.name,
+        status=result.status,
+        probability=result.probability,
+        verdict=result.verdict,
+        threshold=result.threshold,
+        model=classifier.spec.name,
+        message=result.message,
+        warnings=result.warnings,
+    )
+    return row, result.image
 
 
 def _inside(folder: Path) -> Iterator[str]:
@@ -100,12 +113,6 @@ def _inside(folder: Path) -> Iterator[str]:
             if not name.startswith(".") and path.is_file():
                 yield path.relative_to(folder).as_posix()
     yield from (Path(name).relative_to(folder).as_posix() for name in closed)
-
-
-def read_image_file(path: Path) -> bytes:
-    """Read a file, but no more of it than shows that it is too large."""
-    with path.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
 
 
 def _unreadable(name: str, message: str, classifier: Classifier) -> Row:
