@@ -1,40 +1,24 @@
-"""The page: upload a chest radiograph, see what the model makes of it."""
+"""The app: a page that judges chest radiographs, and one about the model that does."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from xray_classifier.decoding import MAX_BYTES, SUPPORTED
-from xray_classifier.page_shared import choose_model
-from xray_classifier.page_study import show_study
-
-TITLE = "Pneumonia on children's chest X\u2011rays"  # a hyphen that does not break the line
-
-STANDING_LINE = (
-    "For research and education only. **Not a medical device.** "
-    "Trained on frontal chest X-rays of children of 1 to 5 years."
-)
-EMPTY_STATE = f"""
-**Drop one frontal chest X-ray above to begin.**
-
-- A single image as {SUPPORTED}, at most {MAX_BYTES // 2**20} MB.
-- The radiograph itself, upright and uncropped; not a photo of a screen, not a side view.
-- It stays in this server's memory while the page is open, and is never stored. Of a DICOM file's
-  header only what bears on the picture is read: no name, no identifier.
-"""
+from xray_classifier.page_judge import show_judge_page
+from xray_classifier.page_model import show_model_page
+from xray_classifier.page_shared import TITLE, choose_model
 
 
 def main() -> None:
-    """Draw the page from top to bottom."""
-    st.set_page_config(TITLE, "🫁", layout="wide")
-    st.title(TITLE)
-    st.caption(STANDING_LINE)
+    """Draw the page that is asked for; the choices stand beside both."""
+    pages = [
+        st.Page(lambda: show_judge_page(name), title="Judge X-rays", default=True),
+        st.Page(lambda: show_model_page(name), title="About the model", url_path="model"),
+    ]
+    page = st.navigation(pages, position="top")
+    st.set_page_config(f"{page.title} | {TITLE}", "🫁", layout="wide")
     name = choose_model()
-    upload = st.file_uploader(f"Chest X-ray ({SUPPORTED})")
-    if upload is None:
-        st.info(EMPTY_STATE)
-    else:
-        show_study(upload.getvalue(), name)
+    page.run()
 
 
 main()

@@ -1,4 +1,4 @@
-"""What the pages share: models that are loaded once for all visitors, and the choices.
+"""What the pages share: models loaded once for all visitors, heading and choices.
 
 Every choice has a key and `bind="query-params"`: it stands in the address, under its key, unless it
 is the default, so that a page can be shared without the image. Streamlit ignores rubbish there.
@@ -12,6 +12,13 @@ from xray_classifier import gate, loading
 from xray_classifier.explanation import Explainer
 from xray_classifier.gate import Gate
 from xray_classifier.prediction import Classifier
+
+TITLE = "Pneumonia on children's chest X\u2011rays"  # a hyphen that does not break the line
+
+STANDING_LINE = (
+    "For research and education only. **Not a medical device.** "
+    "Trained on frontal chest X-rays of children of 1 to 5 years."
+)
 
 
 @st.cache_resource(show_spinner=False)
@@ -30,6 +37,12 @@ def shared_explainer(name: str, source: str | None) -> Explainer:
 def shared_gate() -> Gate:
     """Load the gate once per process, for all visitors."""
     return gate.load_gate()
+
+
+def show_heading(title: str) -> None:
+    """Begin a page: its title, and what holds on every page."""
+    st.title(title)
+    st.caption(STANDING_LINE)
 
 
 def choose_model() -> str:
