@@ -11,9 +11,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -67,6 +68,15 @@ def encoded(image: Image.Image | NDArray[Any], kind: str = "PNG", **options: Any
         image = Image.fromarray(image)
     stream = io.BytesIO()
     image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def zipped(contents: Mapping[Any, bytes], kind: int = ZIP_DEFLATED) -> bytes:
+    """Write a ZIP archive of members by name or `ZipInfo`."""
+    stream = io.BytesIO()
+    with ZipFile(stream, "w", kind) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content, compress_type=kind)
     return stream.getvalue()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, encoded, pointed_classifier, squares, tiny_model
+from conftest import ROOT, encoded, pointed_classifier, squares, tiny_model, zipped
 from dicom_files import dicom
 from PIL import Image
 
@@ -342,6 +342,36 @@ def test_folder_yields_a_row_for_each_visible_file_whatever_its_name(
         "dir/no suffix": "ok",
         "dir/Thumbs.db": "unreadable",
     }
+
+
+def test_archive_is_judged_as_the_folder_that_was_packed(here: Path, predict: Predict) -> None:
+    names = ("NORMAL/x.jpeg", "a.png")
+    packed = zipped({name: (here / "dir" / name).read_bytes() for name in names})
+    status, of_folder = predict("dir")
+    (here / "dir" / "m.zip").write_bytes(packed)
+    assert predict("dir/m.zip") == (
+        status,
+        [row | {"file": row["file"].replace("dir/", "dir/m.zip!/")} for row in of_folder],
+    )
+    status, rows = predict("dir")
+    files = ["dir/NORMAL/x.jpeg", "dir/a.png", "dir/m.zip!/NORMAL/x.jpeg", "dir/m.zip!/a.png"]
+    assert (status, [row["file"] for row in rows]) == (0, files)
+    assert sorted(path.name for path in here.iterdir()) == ["dir"]  # nothing was unpacked
+
+
+def test_bad_archive_and_bad_member_are_rows_that_say_why(here: Path, predict: Predict) -> None:
+    image = (here / "dir" / "a.png").read_bytes()
+    (here / "cut.zip").write_bytes(zipped({"a.png": image})[:-9])
+    (here / "odd.zip").write_bytes(zipped({"../a.png": image, "b.png": image}))
+    status, rows = predict("cut.zip", "odd.zip")
+    assert status == 1
+    assert [(row["file"], row["status"]) for row in rows] == [
+        ("cut.zip", "unreadable"),
+        ("odd.zip!/../a.png", "unreadable"),
+        ("odd.zip!/b.png", "ok"),
+    ]
+    assert "damaged or incomplete" in rows[0]["message"]
+    assert "leads out of the ZIP" in rows[1]["message"]
 
 
 def test_rows_are_sorted_by_file(here: Path, predict: Predict) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import encoded, gradient, pointed_classifier, tiny_model
+from conftest import encoded, gradient, pointed_classifier, tiny_model, zipped
 from dicom_files import dicom
 
 from xray_classifier.decoding import MAX_BYTES
@@ -15,7 +15,8 @@ from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.gate import Gate
 from xray_classifier.pipeline import Choices, classify
 from xray_classifier.prediction import Classifier
-from xray_classifier.scoring import Row, list_files, score
+from xray_classifier.scoring import Row, judge_source, list_files, score
+from xray_classifier.sources import Source
 
 UNREADABLE_DEVICE = Path("/proc/self/mem")  # a regular file that even root cannot read from
 
@@ -258,6 +259,58 @@ def test_rows_come_one_by_one(tiny_classifier: Classifier, tmp_path: Path) -> No
     assert next(rows).status == "ok"
     flat(tmp_path / "b", 100)  # not looked at before its turn
     assert next(rows).status == "ok"
+
+
+def grey(value: int) -> bytes:
+    return encoded(np.full((40, 50), value, np.uint8))
+
+
+def test_members_of_an_archive_are_rows(here: Path, tiny_classifier: Classifier) -> None:
+    members = {"NORMAL/b.png": grey(51), "a.png": grey(204), "c.txt": b"text", ".hidden": b""}
+    Path("dir").mkdir()
+    Path("dir/m.zip").write_bytes(zipped(members))
+    flat("dir/z.png", 51)
+    flat("dir/a.png", 51)
+    rows = list(score(list_files(["dir"]), tiny_classifier))
+    assert [(row.file, row.status, row.verdict) for row in rows] == [
+        ("dir/a.png", "ok", "normal"),
+        ("dir/m.zip!/NORMAL/b.png", "ok", "normal"),
+        ("dir/m.zip!/a.png", "ok", "pneumonia"),
+        ("dir/m.zip!/c.txt", "unreadable", None),
+        ("dir/z.png", "ok", "normal"),
+    ]
+
+
+def test_member_gets_the_answer_of_the_file_itself(here: Path, tiny_classifier: Classifier) -> None:
+    path = flat("a.png", 100)
+    Path("m.zip").write_bytes(zipped({"a.png": path.read_bytes()}))
+    alone, member = score(list_files(["a.png", "m.zip"]), tiny_classifier)
+    assert member == replace(alone, file="m.zip!/a.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (zipped({}), "The ZIP holds no files."),
+        (zipped({"a.png": b""})[:-3], "The ZIP is damaged or incomplete."),
+    ],
+    ids=["empty", "cut"],
+)
+def test_archive_that_is_refused_is_one_row(
+    content: bytes, message: str, here: Path, tiny_classifier: Classifier
+) -> None:
+    Path("m.zip").write_bytes(content)
+    (row,) = score(list_files(["m.zip"]), tiny_classifier)
+    assert (row.file, row.status) == ("m.zip", "unreadable")
+    assert row.message.startswith(message)
+
+
+def test_image_comes_with_the_row_if_there_is_one(tiny_classifier: Classifier) -> None:
+    row, image = judge_source(Source("a.png", lambda: grey(100)), tiny_classifier)
+    assert image is not None
+    assert (row.status, image.shape, image.max()) == ("ok", (40, 50), 100)
+    row, image = judge_source(Source("a.png", lambda: b"text"), tiny_classifier)
+    assert (row.status, image) == ("unreadable", None)
 
 
 # The gate

@@ -80,8 +80,10 @@ Group: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_predict(group: Group) -> None:
     from xray_classifier.tables import FORMATS
 
-    parser = group.add_parser("predict", help="judge image files and folders")
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, or a folder of them")
+    parser = group.add_parser("predict", help="judge image files, folders and ZIP archives")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="an image, or a folder or ZIP archive of them"
+    )
     _add_model_option(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="table")
     parser.add_argument(

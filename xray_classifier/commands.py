@@ -23,6 +23,7 @@ def predict(options: argparse.Namespace) -> int:
     from xray_classifier.pipeline import Choices
     from xray_classifier.progress import track
     from xray_classifier.scoring import list_files, score
+    from xray_classifier.sources import count, sources_of_files
     from xray_classifier.tables import FORMATS
 
     try:
@@ -34,7 +35,7 @@ def predict(options: argparse.Namespace) -> int:
         print(f"note: {remark}", file=sys.stderr)
     choices = Choices(options.operating_point, options.pretest, enforce=not options.no_gate)
     judged = score(files, classifier, load_gate(), choices)
-    rows = track(judged, "Judging", len(files))
+    rows = track(judged, "Judging", count(sources_of_files(files)))
     unreadable = 0
     for line, row in FORMATS[options.format](rows):
         print(line)
@@ -135,7 +136,7 @@ def explain(options: argparse.Namespace) -> int:
     from xray_classifier.loading import load_classifier
     from xray_classifier.pipeline import Choices, classify_radiograph
     from xray_classifier.preprocessing import preprocess
-    from xray_classifier.scoring import read_image_file
+    from xray_classifier.sources import read_image_file
 
     if not options.file.is_file():
         raise DatasetError(f"There is no file {options.file}. Check the path.")

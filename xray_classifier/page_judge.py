@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from xray_classifier.archives import is_hidden, is_zip
 from xray_classifier.decoding import MAX_BYTES, SUPPORTED
+from xray_classifier.page_many import forget_many, show_many
 from xray_classifier.page_shared import TITLE, show_heading
 from xray_classifier.page_study import show_study
 from xray_classifier.pipeline import Choices
 from xray_classifier.sample import sample_png
 
 WHAT_TO_UPLOAD = f"""
-- A single image as {SUPPORTED}, at most {MAX_BYTES // 2**20} MB.
+- An image as {SUPPORTED}, or several, a folder or a ZIP of them; at most
+  {MAX_BYTES // 2**20} MB a file.
 - The radiograph itself, of a child of 1 to 5 years, upright and uncropped; not a photo of a screen,
   not a side view.
 - It stays in this server's memory while the page is open, and is never stored. Of a DICOM file's
@@ -42,15 +46,29 @@ SAMPLE, DRAWN = "sample", "drawn"  # in the address of the page
 def show_judge_page(name: str, choices: Choices) -> None:
     """Draw the page from top to bottom, for the model of that name and what else was chosen."""
     show_heading(TITLE)
-    upload = st.file_uploader(f"Chest X-ray ({SUPPORTED})")
-    if upload is not None:
-        show_study(upload.getvalue(), name, choices)
+    uploads = choose_files()
+    many = len(uploads) > 1 or any(is_zip(upload.getvalue()) for upload in uploads)
+    if not many:
+        forget_many()
+    if many:
+        show_many(uploads, name, choices)
+    elif uploads:
+        show_study(uploads[0].getvalue(), name, choices)
     elif st.query_params.get(SAMPLE) == DRAWN:
         st.info(SAMPLE_NOTE, icon=":material/draw:")
         st.button("Put the drawn sample away", on_click=_put_sample_away)
         show_study(sample_png(), name, choices)
     else:
         show_first_help()
+
+
+def choose_files() -> list[UploadedFile]:
+    """Take one file, several, or what is not hidden in a folder."""
+    place = st.container()
+    folder = st.toggle("Choose a whole folder", key="folder")
+    kinds = f"Chest X-rays ({SUPPORTED}; several, or a ZIP of them)"
+    uploads = place.file_uploader(kinds, accept_multiple_files="directory" if folder else True)
+    return [upload for upload in uploads if not is_hidden(upload.name.partition("/")[2])]
 
 
 def show_first_help() -> None:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from xray_classifier.decoding import MAX_BYTES
 from xray_classifier.errors import RejectedImageError, UnreadableImageError
 from xray_classifier.gate import Gate
 from xray_classifier.pipeline import DEFAULTS, REJECTED, Choices, Result, classify
 from xray_classifier.prediction import Classifier
+from xray_classifier.radiograph import GreyImage
+from xray_classifier.sources import Source, sources_of_files
 
 UNREADABLE = "unreadable"
 
@@ -21,7 +22,8 @@ class Row:
     """What came of one file.
 
     Attributes:
-        file: the path as given, joined with the path inside a given folder, "/"-separated.
+        file: the path as given, joined with the path inside a given folder, "/"-separated; for a
+            member of a ZIP archive `a.zip!/member`.
         status: "ok", "unreadable", or "rejected" as no chest radiograph.
         probability: of pneumonia, in [0, 1]; None unless ok.
         verdict: "normal", "pneumonia" or "uncertain"; None unless ok.
@@ -76,14 +78,31 @@ def score(
 ) -> Iterator[Row]:
     """Judge files one by one, as `classify` does; what cannot be judged becomes a row, too.
 
+    ZIP archives are told by their content, and each member becomes a row.
+
+    Raises:
+        ModelUnavailableError: the model lacks what was chosen.
+    """
+    for source in sources_of_files(files):
+        yield judge_source(source, classifier, gate, choices)[0]
+
+
+def judge_source(
+    source: Source,
+    classifier: Classifier,
+    gate: Gate | None = None,
+    choices: Choices = DEFAULTS,
+) -> tuple[Row, GreyImage | None]:
+    """Judge one file, as `classify` does: its row, and its image if it was judged.
+
     Raises:
         ModelUnavailableError: the model lacks what was chosen.
     """
     point = classifier.spec.point(choices.operating_point)
 
-    def row(name: str, status: str, message: str = "", result: Result | None = None) -> Row:
+    def row(status: str, message: str, result: Result | None = None) -> Row:
         return Row(
-            file=name,
+            file=source.name,
             status=status,
             probability=result.probability if result else None,
             verdict=result.verdict if result else None,
@@ -95,17 +114,15 @@ def score(
             post_test_probability=result.post_test_probability if result else None,
         )
 
-    for name, path in files.items():
-        try:
-            result = classify(read_image_file(path), classifier, gate, choices)
-        except RejectedImageError as error:
-            yield row(name, REJECTED, str(error))
-        except UnreadableImageError as error:
-            yield row(name, UNREADABLE, str(error))
-        except OSError as error:
-            yield row(name, UNREADABLE, f"The file cannot be read: {error.strerror}.")
-        else:
-            yield row(name, result.status, result.message, result)
+    try:
+        result = classify(source.read(), classifier, gate, choices)
+    except RejectedImageError as error:
+        return row(REJECTED, str(error)), None
+    except UnreadableImageError as error:
+        return row(UNREADABLE, str(error)), None
+    except OSError as error:
+        return row(UNREADABLE, f"The file cannot be read: {error.strerror}."), None
+    return row(result.status, result.message, result), result.image
 
 
 def _inside(folder: Path) -> Iterator[str]:
@@ -120,9 +137,3 @@ def _inside(folder: Path) -> Iterator[str]:
             if not name.startswith(".") and path.is_file():
                 yield path.relative_to(folder).as_posix()
     yield from (Path(name).relative_to(folder).as_posix() for name in closed)
-
-
-def read_image_file(path: Path) -> bytes:
-    """Read a file, but no more of it than shows that it is too large."""
-    with path.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)

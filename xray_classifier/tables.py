@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 
 from xray_classifier.scoring import Row
@@ -26,8 +26,15 @@ def csv_lines(rows: Iterable[Row]) -> Lines:
     names = [entry.name for entry in fields(Row)]
     yield _csv_line(names), None
     for row in rows:
-        values = asdict(row) | {"warnings": ";".join(row.warnings)}
-        yield _csv_line(["" if values[name] is None else values[name] for name in names]), row
+        yield _csv_line(_csv_values(row, names)), row
+
+
+def csv_of_studies(rows: Mapping[int, Row], file_names: bool = False) -> str:
+    """Write rows by their study number, which stands in place of the file name unless asked."""
+    names = [entry.name for entry in fields(Row) if file_names or entry.name != "file"]
+    lines = [_csv_line(["study", *names])]
+    lines += [_csv_line([number, *_csv_values(rows[number], names)]) for number in sorted(rows)]
+    return "".join(f"{line}\r\n" for line in lines)
 
 
 def table_lines(rows: Iterable[Row]) -> Lines:
@@ -52,6 +59,11 @@ FORMATS: dict[str, Callable[[Iterable[Row]], Lines]] = {
 def _shown(sign: str) -> str:
     """Escape what would break a line, and the sign that escapes."""
     return sign if sign.isprintable() and sign != "\\" else ascii(sign)[1:-1]
+
+
+def _csv_values(row: Row, names: list[str]) -> list[object]:
+    values = asdict(row) | {"warnings": ";".join(row.warnings)}
+    return ["" if values[name] is None else values[name] for name in names]
 
 
 def _csv_line(values: list[object] | list[str]) -> str:
