@@ -34,7 +34,7 @@ def main() -> None:
     if upload is None:
         st.info(EMPTY_STATE)
     else:
-        show_study(upload.getvalue(), name)
+        show_study(upload.getvalue(), name, upload.name)
 
 
 main()

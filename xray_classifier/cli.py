@@ -63,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stress(group)
     _add_explain(group)
     _add_explain_check(group)
+    _add_study(group)
     _add_train(group)
     _add_data(group)
     _add_summary(group)
@@ -80,11 +81,7 @@ def _add_predict(group: Group) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, or a folder of them")
     _add_model_option(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="table")
-    parser.add_argument(
-        "--no-gate",
-        action="store_true",
-        help="judge also what is no chest radiograph, with the warning not_valid",
-    )
+    _add_no_gate_option(parser)
     parser.set_defaults(run=commands.predict)
 
 
@@ -141,6 +138,30 @@ def _add_explain_check(group: Group) -> None:
     parser.add_argument("--images", type=_image_count, default=50, help="how many (default: 50)")
     parser.add_argument("--out", type=Path, metavar="JSON", help="a file for the figures")
     parser.set_defaults(run=commands.explain_check)
+
+
+def _add_study(group: Group) -> None:
+    parser = group.add_parser("study", help="write a report on one image, as PDF, JSON or DICOM")
+    parser.add_argument("file", type=Path, metavar="FILE", help="an image")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="REPORT",
+        help=".pdf, .json, .dcm (a picture) or .sr.dcm (a Structured Report); PDF and picture show "
+        "the patient",
+    )
+    _add_model_option(parser)
+    _add_no_gate_option(parser)
+    parser.add_argument(
+        "--with-file-name", action="store_true", help="name the image's file in the report"
+    )
+    parser.add_argument(
+        "--keep-identity",
+        action="store_true",
+        help="copy name and identifiers of the patient from a DICOM file to the DICOM report",
+    )
+    parser.set_defaults(run=commands.study)
 
 
 def _add_train(group: Group) -> None:
@@ -205,6 +226,14 @@ def _add_model_option(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_MODEL,
         metavar="NAME|PATH",
         help=f"a model in model/ (default: {DEFAULT_MODEL}), or a .keras or .h5 file",
+    )
+
+
+def _add_no_gate_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-gate",
+        action="store_true",
+        help="judge also what is no chest radiograph, with the warning not_valid",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from xray_classifier.errors import DatasetError, UnreadableImageError
 
@@ -94,12 +95,10 @@ def explain(options: argparse.Namespace) -> int:
     from xray_classifier.loading import load_classifier
     from xray_classifier.pipeline import classify_radiograph
     from xray_classifier.preprocessing import preprocess
-    from xray_classifier.scoring import read_image_file
 
-    if not options.file.is_file():
-        raise DatasetError(f"There is no file {options.file}. Check the path.")
+    data = _read_image(options.file)
     try:
-        radiograph = decode(read_image_file(options.file))
+        radiograph = decode(data)
     except UnreadableImageError as error:
         print(f"error: {options.file}: {error}", file=sys.stderr)
         return BAD_DATA
@@ -138,6 +137,40 @@ def explain_check(options: argparse.Namespace) -> int:
         with replace_atomically(options.out) as path:
             path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0 if figures["passed"] else BAD_DATA
+
+
+def study(options: argparse.Namespace) -> int:
+    """Write a report on one image."""
+    from datetime import UTC, datetime
+
+    from xray_classifier.decoding import decode
+    from xray_classifier.explanation import Explainer
+    from xray_classifier.files import replace_atomically
+    from xray_classifier.gate import load_gate
+    from xray_classifier.loading import load_classifier
+    from xray_classifier.pipeline import classify_radiograph
+    from xray_classifier.study_export import check_request, export
+    from xray_classifier.study_report import StudyReport
+
+    data = _read_image(options.file)
+    ending = check_request(options.out.name, data, options.keep_identity)
+    try:
+        radiograph = decode(data)
+    except UnreadableImageError as error:
+        print(f"error: {options.file}: {error}", file=sys.stderr)
+        return BAD_DATA
+    classifier = load_classifier(options.model)
+    result = classify_radiograph(radiograph, classifier, load_gate(), enforce=not options.no_gate)
+    for note in (*classifier.remarks, *result.warnings):
+        print(f"note: {note}", file=sys.stderr)
+    name = options.file.name if options.with_file_name else ""
+    report = StudyReport(result, classifier.spec, datetime.now(UTC), file_name=name)
+    source = data if options.keep_identity else None
+    content = export(report, ending, lambda: Explainer(classifier), source)
+    with replace_atomically(options.out) as path:
+        path.write_bytes(content)
+    print(options.out)
+    return 0
 
 
 def train(options: argparse.Namespace) -> int:
@@ -225,6 +258,14 @@ def report(_options: argparse.Namespace) -> int:
         raise _missing_package(error, "requirements-dev.txt") from error
     reporting.update_readme()
     return 0
+
+
+def _read_image(path: Path) -> bytes:
+    from xray_classifier.scoring import read_image_file
+
+    if not path.is_file():
+        raise DatasetError(f"There is no file {path}. Check the path.")
+    return read_image_file(path)
 
 
 def _patients(options: argparse.Namespace) -> dict[str, str] | None:

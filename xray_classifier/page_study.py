@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from xray_classifier.cautions import sentences
+from xray_classifier.cautions import NO_DIAGNOSIS, sentences
 from xray_classifier.decoding import decode
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.explanation import OPACITY, Heatmap, caveat, overlay, shrink
 from xray_classifier.gate import ADVICE
+from xray_classifier.page_export import offer_reports
 from xray_classifier.page_shared import (
     model_source,
     shared_classifier,
@@ -22,8 +23,15 @@ from xray_classifier.spec import ModelSpec
 from xray_classifier.verdict import NORMAL, PNEUMONIA, percent
 
 
-def show_study(data: bytes, name: str) -> None:
-    """Judge the bytes of a file with the model of that name, and show what came of it."""
+def show_study(data: bytes, name: str, file_name: str = "", study: int = 1) -> None:
+    """Judge an image, show what came of it and offer reports.
+
+    Args:
+        data: the whole file.
+        name: of the model.
+        file_name: put into reports only on demand; empty if unknown.
+        study: the number that stands for the file in reports.
+    """
     try:
         radiograph = decode(data)
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
@@ -40,6 +48,7 @@ def show_study(data: bytes, name: str) -> None:
         )
     else:
         show(result, classifier.spec, name)
+        offer_reports(data, file_name, result, classifier.spec, name, study)
 
 
 def show(result: Result, spec: ModelSpec, name: str) -> None:
@@ -106,8 +115,4 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
         f"{'At or above' if ill else 'Below'} the threshold of {100 * result.threshold:g} %."
     )
     st.caption(f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)")
-    st.warning(
-        "The number is what a network learned from one hospital's images makes of this one. It is "
-        "no diagnosis; a radiologist's reading decides.",
-        icon=":material/warning:",
-    )
+    st.warning(NO_DIAGNOSIS, icon=":material/warning:")
