@@ -95,10 +95,11 @@ def to_structured_report(report: StudyReport, source: bytes | None = None) -> by
         evidence=[evidence],
         content=content[0],
         is_complete=True,
-        record_evidence=False,
         coding_schemes=[CodingSchemeIdentificationItem(SCHEME, name=PROGRAM, version=__version__)],
         **_common(report),
     )
+    if not known:
+        del document.CurrentRequestedProcedureEvidenceSequence  # it lists the stand-in
     return _finish(document, identity, [_HEADER_NOTE])
 
 
