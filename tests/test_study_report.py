@@ -53,6 +53,8 @@ def test_invalid_number_is_headed_as_such() -> None:
     assert report.headline == "Not valid"
     assert report.statement.startswith("The model's output: pneumonia. Probability of pneumonia 97")
     assert not report.judged
+    assert report.facts["Verdict"] == "pneumonia (not valid)"
+    assert report.facts["Probability of pneumonia"] == "97.3 % (not valid)"
 
 
 def test_facts_are_complete_and_leave_the_file_name_out() -> None:

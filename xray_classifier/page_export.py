@@ -58,9 +58,10 @@ def offer_reports(
             file_name=file_name if named else "",
             source=data if kept else None,
         )
+        row = st.container(horizontal=True)
         for ending, (label, mime) in LABELS.items():
             if dicom or ending not in DICOM_ENDINGS:
-                st.download_button(
+                row.download_button(
                     label, partial(make, ending), f"study-{study}{ending}", mime, on_click="ignore"
                 )
         st.caption("PDF and DICOM picture show the image, and with it text burned into it.")

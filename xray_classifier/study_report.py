@@ -77,7 +77,7 @@ class StudyReport:
         facts = {"Study": str(self.study), "Date": f"{self.created:%Y-%m-%d %H:%M} UTC"}
         if self.file_name:
             facts["File"] = printable(self.file_name)
-        facts |= _numbers(self.result)
+        facts |= _numbers(self.result, "" if self.judged else " (not valid)")
         return facts | {
             "Model": f"{printable(self.spec.title)} ({printable(self.spec.name)})",
             "SHA-256 of the model": self.spec.sha256 or "unverified",
@@ -126,13 +126,13 @@ def printable(text: str) -> str:
     )
 
 
-def _numbers(result: Result) -> dict[str, str]:
-    """Label what the result holds beside texts; nothing for a rejected image."""
+def _numbers(result: Result, mark: str) -> dict[str, str]:
+    """Label what the result holds beside texts, with a mark; nothing for a rejected image."""
     if result.probability is None:
         return {}
     first = {
-        "Verdict": str(result.verdict),
-        "Probability of pneumonia": percent(result.probability),
+        "Verdict": f"{result.verdict}{mark}",
+        "Probability of pneumonia": f"{percent(result.probability)}{mark}",
         "Threshold": f"{100 * result.threshold:g} %",
     }
     others = {
