@@ -23,9 +23,4 @@ def main() -> None:
     page.run()
 
 
-def judge(name: str) -> None:
-    """Draw the page that judges, with the choices that only it has."""
-    show_judge_page(name, choose_how(name))
-
-
 main()

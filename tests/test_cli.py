@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import ROOT, encoded, pointed_classifier, squares, tiny_model, zipped
-from dicom_files import dicom
+from dicom_files import IDENTIFIER, dicom
 from PIL import Image
+from pydicom import dcmread
 
 from xray_classifier import (
     cli,
@@ -155,6 +156,7 @@ def test_commands_are_those_of_the_readme() -> None:
         "evaluate",
         "explain",
         "explain-check",
+        "study",
         "predict",
         "report",
         "stress",
@@ -1125,6 +1127,84 @@ def test_missing_gate_stops_predict(
     monkeypatch.setattr(gate, "load_gate", missing)
     assert main(["predict", str(flat(tmp_path / "a.png", 90))]) == 2
     assert "error: The gate is missing." in capsys.readouterr().err
+
+
+# study
+
+
+def test_study_writes_a_report_of_the_format_that_its_name_asks_for(
+    tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    file = flat(tmp_path / "Zoe.png", 204)
+    for ending, start in ((".json", b"{"), (".pdf", b"%PDF-")):
+        out = tmp_path / "new" / f"report{ending}"
+        assert main(["study", str(file), "--out", str(out)]) == 0
+        assert capsys.readouterr().out == f"{out}\n"
+        assert out.read_bytes().startswith(start)
+    values = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert values["probability"] == pytest.approx(1 / (1 + np.exp(-2.4)), abs=1e-5)
+    assert (values["verdict"], values["model"]["sha256"]) == ("pneumonia", "ab" * 32)
+    assert "Zoe" not in str(values)
+    assert [path.name for path in (tmp_path / "new").iterdir() if path.name[0] == "."] == []
+
+
+def test_study_names_the_file_if_that_is_wanted(tiny: Classifier, tmp_path: Path) -> None:
+    file, out = flat(tmp_path / "Zoe.png", 204), tmp_path / "report.json"
+    assert main(["study", str(file), "--out", str(out), "--with-file-name"]) == 0
+    assert json.loads(out.read_text())["file"] == "Zoe.png"
+
+
+@pytest.mark.parametrize("name", ["report.dcm", "report.sr.dcm"])
+def test_study_keeps_the_identity_of_a_dicom_file_only_if_that_is_wanted(
+    tiny: Classifier, tmp_path: Path, name: str
+) -> None:
+    file, out = tmp_path / "IM0001", tmp_path / name
+    file.write_bytes(dicom())
+    assert main(["study", str(file), "--out", str(out)]) == 0
+    assert dcmread(out).PatientName == ""
+    assert IDENTIFIER.encode() not in out.read_bytes()
+    assert main(["study", str(file), "--out", str(out), "--keep-identity"]) == 0
+    assert dcmread(out).PatientID == IDENTIFIER
+
+
+def test_study_of_what_the_gate_rejects_says_why(
+    tiny: Classifier, tiny_gate: gate.Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    command = ["study", str(flat(tmp_path / "white.png", 255)), "--out", str(tmp_path / "r.json")]
+    assert main(command) == 0
+    values = json.loads((tmp_path / "r.json").read_text())
+    assert (values["status"], values["probability"]) == ("rejected", None)
+    assert main([*command, "--no-gate"]) == 0
+    values = json.loads((tmp_path / "r.json").read_text())
+    assert [warning["code"] for warning in values["warnings"]] == ["not_valid"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["missing.png", "--out", "r.pdf"], 2, "There is no file"),
+        (["text.png", "--out", "r.pdf"], 1, "not an image that can be read"),
+        (["ok.png", "--out", "r.doc"], 2, "r.doc ends in none of .sr.dcm, .dcm, .pdf, .json"),
+        (["ok.png", "--out", "r.dcm"], 2, "made of DICOM files only"),
+        (["ok.png", "--out", "r.pdf", "--keep-identity"], 2, "never names the patient"),
+    ],
+)
+def test_study_that_cannot_be_had_is_said(
+    tiny: Classifier,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+    arguments: list[str],
+    status: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flat(tmp_path / "ok.png", 204)
+    (tmp_path / "text.png").write_text("no image")
+    assert main(["study", *arguments]) == status
+    assert message in said(capsys)
+    assert not list(tmp_path.glob("r.*"))
 
 
 # explain

@@ -15,8 +15,9 @@ from xray_classifier.prediction import Classifier
 
 def script() -> None:
     from xray_classifier.page_judge import show_judge_page
+    from xray_classifier.pipeline import DEFAULTS
 
-    show_judge_page("default")
+    show_judge_page("default", DEFAULTS)
 
 
 class RefusingGate:

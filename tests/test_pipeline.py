@@ -42,7 +42,7 @@ def test_a_file_gets_the_probability_worked_out_by_hand(
     assert result.probability == pytest.approx(probability, abs=1e-5)
     assert isinstance(result.probability, float)
     assert result.verdict == verdict
-    assert result.point.threshold == 0.5
+    assert result.threshold == 0.5
     assert result.warnings == ()
 
 
@@ -75,7 +75,7 @@ def test_the_threshold_itself_is_pneumonia(tiny_classifier: Classifier) -> None:
 
     assert judged(probability).verdict == "pneumonia"
     assert judged(float(np.nextafter(probability, 1))).verdict == "normal"
-    assert judged(probability).point.threshold == probability
+    assert judged(probability).threshold == probability
 
 
 def test_an_unreadable_file_gets_no_answer(tiny_classifier: Classifier) -> None:
@@ -154,7 +154,7 @@ def test_operating_point_decides_the_verdict(
     choice: str | None, name: str, threshold: float, verdict: str
 ) -> None:
     result = classify(flat(90), pointed_classifier(), None, Choices(choice))  # .2356
-    assert (result.point.name, result.point.threshold) == (name, threshold)
+    assert (result.operating_point, result.threshold) == (name, threshold)
     assert result.verdict == verdict
 
 

@@ -63,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stress(group)
     _add_explain(group)
     _add_explain_check(group)
+    _add_study(group)
     _add_train(group)
     _add_cross_validate(group)
     _add_calibrate(group)
@@ -86,23 +87,7 @@ def _add_predict(group: Group) -> None:
     )
     _add_model_option(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="table")
-    parser.add_argument(
-        "--no-gate",
-        action="store_true",
-        help="judge also what is no chest radiograph, with the warning not_valid",
-    )
-    parser.add_argument(
-        "--operating-point",
-        metavar="NAME",
-        help="balanced (default), screening or confirming, where the model has them",
-    )
-    parser.add_argument(
-        "--pretest",
-        type=_probability,
-        metavar="P",
-        help="probability of pneumonia without the radiograph, between 0 and 1: adds the post-test "
-        "probability",
-    )
+    _add_choice_options(parser)
     parser.set_defaults(run=commands.predict)
 
 
@@ -167,6 +152,30 @@ def _add_explain_check(group: Group) -> None:
     parser.add_argument("--images", type=_image_count, default=50, help="how many (default: 50)")
     parser.add_argument("--out", type=Path, metavar="JSON", help="a file for the figures")
     parser.set_defaults(run=commands.explain_check)
+
+
+def _add_study(group: Group) -> None:
+    parser = group.add_parser("study", help="write a report on one image, as PDF, JSON or DICOM")
+    parser.add_argument("file", type=Path, metavar="FILE", help="an image")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="REPORT",
+        help=".pdf, .json, .dcm (a picture) or .sr.dcm (a Structured Report); PDF and picture show "
+        "the patient",
+    )
+    _add_model_option(parser)
+    _add_choice_options(parser)
+    parser.add_argument(
+        "--with-file-name", action="store_true", help="name the image's file in the report"
+    )
+    parser.add_argument(
+        "--keep-identity",
+        action="store_true",
+        help="copy name and identifiers of the patient from a DICOM file to the DICOM report",
+    )
+    parser.set_defaults(run=commands.study)
 
 
 def _add_train(group: Group) -> None:
@@ -270,6 +279,26 @@ def _add_model_option(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_MODEL,
         metavar="NAME|PATH",
         help=f"a model in model/ (default: {DEFAULT_MODEL}), or a .keras or .h5 file",
+    )
+
+
+def _add_choice_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-gate",
+        action="store_true",
+        help="judge also what is no chest radiograph, with the warning not_valid",
+    )
+    parser.add_argument(
+        "--operating-point",
+        metavar="NAME",
+        help="balanced (default), screening or confirming, where the model has them",
+    )
+    parser.add_argument(
+        "--pretest",
+        type=_probability,
+        metavar="P",
+        help="probability of pneumonia without the radiograph, between 0 and 1: adds the post-test "
+        "probability",
     )
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from xray_classifier.errors import DatasetError, UnreadableImageError
+from xray_classifier.pipeline import Choices
 
 BAD_DATA = 1
 BASELINE = "article"
@@ -20,7 +22,6 @@ def predict(options: argparse.Namespace) -> int:
     """Judge files, one row each."""
     from xray_classifier.gate import load_gate
     from xray_classifier.loading import load_classifier
-    from xray_classifier.pipeline import Choices
     from xray_classifier.progress import track
     from xray_classifier.scoring import list_files, score
     from xray_classifier.sources import count, sources_of_files
@@ -33,8 +34,7 @@ def predict(options: argparse.Namespace) -> int:
     classifier = load_classifier(options.model)
     for remark in classifier.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    choices = Choices(options.operating_point, options.pretest, enforce=not options.no_gate)
-    judged = score(files, classifier, load_gate(), choices)
+    judged = score(files, classifier, load_gate(), _choices(options))
     rows = track(judged, "Judging", count(sources_of_files(files)))
     unreadable = 0
     for line, row in FORMATS[options.format](rows):
@@ -134,14 +134,12 @@ def explain(options: argparse.Namespace) -> int:
     from xray_classifier.files import replace_atomically
     from xray_classifier.gate import load_gate
     from xray_classifier.loading import load_classifier
-    from xray_classifier.pipeline import Choices, classify_radiograph
+    from xray_classifier.pipeline import classify_radiograph
     from xray_classifier.preprocessing import preprocess
-    from xray_classifier.sources import read_image_file
 
-    if not options.file.is_file():
-        raise DatasetError(f"There is no file {options.file}. Check the path.")
+    data = _read_image(options.file)
     try:
-        radiograph = decode(read_image_file(options.file))
+        radiograph = decode(data)
     except UnreadableImageError as error:
         print(f"error: {options.file}: {error}", file=sys.stderr)
         return BAD_DATA
@@ -180,6 +178,40 @@ def explain_check(options: argparse.Namespace) -> int:
         with replace_atomically(options.out) as path:
             path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0 if figures["passed"] else BAD_DATA
+
+
+def study(options: argparse.Namespace) -> int:
+    """Write a report on one image."""
+    from datetime import UTC, datetime
+
+    from xray_classifier.decoding import decode
+    from xray_classifier.explanation import Explainer
+    from xray_classifier.files import replace_atomically
+    from xray_classifier.gate import load_gate
+    from xray_classifier.loading import load_classifier
+    from xray_classifier.pipeline import classify_radiograph
+    from xray_classifier.study_export import check_request, export
+    from xray_classifier.study_report import StudyReport
+
+    data = _read_image(options.file)
+    ending = check_request(options.out.name, data, options.keep_identity)
+    try:
+        radiograph = decode(data)
+    except UnreadableImageError as error:
+        print(f"error: {options.file}: {error}", file=sys.stderr)
+        return BAD_DATA
+    classifier = load_classifier(options.model)
+    result = classify_radiograph(radiograph, classifier, load_gate(), _choices(options))
+    for note in (*classifier.remarks, *result.warnings):
+        print(f"note: {note}", file=sys.stderr)
+    name = options.file.name if options.with_file_name else ""
+    report = StudyReport(result, classifier.spec, datetime.now(UTC), file_name=name)
+    source = data if options.keep_identity else None
+    content = export(report, ending, lambda: Explainer(classifier), source)
+    with replace_atomically(options.out) as path:
+        path.write_bytes(content)
+    print(options.out)
+    return 0
 
 
 def train(options: argparse.Namespace) -> int:
@@ -291,6 +323,18 @@ def card(_options: argparse.Namespace) -> int:
         raise _missing_package(error, "requirements-dev.txt") from error
     print(model_card.write_card())
     return 0
+
+
+def _choices(options: argparse.Namespace) -> Choices:
+    return Choices(options.operating_point, options.pretest, enforce=not options.no_gate)
+
+
+def _read_image(path: Path) -> bytes:
+    from xray_classifier.sources import read_image_file
+
+    if not path.is_file():
+        raise DatasetError(f"There is no file {path}. Check the path.")
+    return read_image_file(path)
 
 
 def _patients(options: argparse.Namespace) -> dict[str, str] | None:

@@ -53,7 +53,7 @@ def show_judge_page(name: str, choices: Choices) -> None:
     if many:
         show_many(uploads, name, choices)
     elif uploads:
-        show_study(uploads[0].getvalue(), name, choices)
+        show_study(uploads[0].getvalue(), name, choices, uploads[0].name)
     elif st.query_params.get(SAMPLE) == DRAWN:
         st.info(SAMPLE_NOTE, icon=":material/draw:")
         st.button("Put the drawn sample away", on_click=_put_sample_away)

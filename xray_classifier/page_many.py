@@ -206,4 +206,4 @@ def _show_opened(state: _State, number: int) -> None:
     except UnreadableImageError as error:
         st.error(str(error), icon=":material/broken_image:")
     else:
-        show_study(data, state.model, state.choices)
+        show_study(data, state.model, state.choices, source.name, number)

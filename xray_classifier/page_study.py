@@ -8,12 +8,13 @@ from typing import Any
 
 import streamlit as st
 
-from xray_classifier.cautions import sentences
+from xray_classifier.cautions import NO_DIAGNOSIS, sentences
 from xray_classifier.decoding import decode
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.explanation import OPACITY, Heatmap, caveat, overlay, shrink
 from xray_classifier.gate import ADVICE
 from xray_classifier.operating_point import OperatingPoint
+from xray_classifier.page_export import offer_reports
 from xray_classifier.page_shared import (
     model_source,
     shared_classifier,
@@ -37,8 +38,18 @@ TEST = "chest_xray/test"
 COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
 
 
-def show_study(data: bytes, name: str, choices: Choices = DEFAULTS) -> None:
-    """Judge the bytes of a file with the model of that name, and show what came of it."""
+def show_study(
+    data: bytes, name: str, choices: Choices = DEFAULTS, file_name: str = "", study: int = 1
+) -> None:
+    """Judge an image, show what came of it and offer reports.
+
+    Args:
+        data: the whole file.
+        name: of the model.
+        choices: what the visitor chose.
+        file_name: put into reports only on demand; empty if unknown.
+        study: the number that stands for the file in reports.
+    """
     try:
         radiograph = decode(data)
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
@@ -56,6 +67,7 @@ def show_study(data: bytes, name: str, choices: Choices = DEFAULTS) -> None:
         )
     else:
         show(result, classifier.spec, name)
+        offer_reports(data, file_name, result, classifier.spec, name, study)
 
 
 def show(result: Result, spec: ModelSpec, name: str) -> None:
@@ -119,13 +131,10 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
     if result.post_test_probability is not None:
         after = result.post_test_probability
         st.progress(after, f"With the pre-test probability given: {percent(after)}")
-    st.markdown(explain_point(result.point))
-    st.caption("  \n".join([*notes_on_numbers(result.point, spec), model_line(spec)]))
-    st.warning(
-        "The number is what a network learned from one hospital's images makes of this one. It is "
-        "no diagnosis; a radiologist's reading decides.",
-        icon=":material/warning:",
-    )
+    point = spec.point(result.operating_point)
+    st.markdown(explain_point(point))
+    st.caption("  \n".join([*notes_on_numbers(point, spec), model_line(spec)]))
+    st.warning(NO_DIAGNOSIS, icon=":material/warning:")
 
 
 def headline(result: Result) -> str:

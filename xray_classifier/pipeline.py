@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xray_classifier.calibration import post_test
 from xray_classifier.decoding import decode
 from xray_classifier.gate import OUTSIDE_POPULATION, Gate
-from xray_classifier.operating_point import OperatingPoint
+from xray_classifier.operating_point import FIXED
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import preprocess
 from xray_classifier.radiograph import GreyImage, Radiograph
@@ -42,25 +42,27 @@ class Result:
 
     Attributes:
         image: the radiograph as decoded, shape (height, width), uint8.
-        point: the operating point that was applied.
+        threshold: of the operating point that was applied, on the scale of `probability`.
         status: "ok", or "rejected" by the gate.
         probability: of pneumonia, in [0, 1], at the prevalence that the model was calibrated for;
             None if rejected.
         verdict: "normal", "pneumonia" or "uncertain"; None if rejected.
-        post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
-            without one, or if rejected.
         message: why it is rejected; empty if ok.
         warnings: code words of `cautions` for what a reader of the verdict should know.
+        operating_point: the name of the one that was applied.
+        post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
+            without one, or if rejected.
     """
 
     image: GreyImage
-    point: OperatingPoint
+    threshold: float
     status: str = OK
     probability: float | None = None
     verdict: str | None = None
-    post_test_probability: float | None = None
     message: str = ""
     warnings: tuple[str, ...] = ()
+    operating_point: str = FIXED
+    post_test_probability: float | None = None
 
 
 def classify(
@@ -95,14 +97,29 @@ def classify_radiograph(
     if gate is not None:
         opinion = gate.judge(tensor)
         if opinion.reason and choices.enforce:
-            return Result(image, point, REJECTED, message=opinion.reason, warnings=warnings)
+            return Result(
+                image,
+                point.threshold,
+                REJECTED,
+                message=opinion.reason,
+                warnings=warnings,
+                operating_point=point.name,
+            )
         if opinion.reason:
             warnings = (*warnings, NOT_VALID)
         elif opinion.outside_population:
             warnings = (*warnings, OUTSIDE_POPULATION)
     probability = float(classifier.probabilities(tensor[None])[0])
-    after = None
-    if choices.pretest is not None:
-        after = post_test(probability, classifier.spec, choices.pretest)
-    verdict = judge(probability, point)
-    return Result(image, point, OK, probability, verdict, after, warnings=warnings)
+    pretest = choices.pretest
+    return Result(
+        image,
+        point.threshold,
+        OK,
+        probability,
+        judge(probability, point),
+        warnings=warnings,
+        operating_point=point.name,
+        post_test_probability=(
+            None if pretest is None else post_test(probability, classifier.spec, pretest)
+        ),
+    )
