@@ -77,11 +77,11 @@ def show_images(image: GreyImage, caption: str, heatmap: Heatmap | None, spec: M
         left.image(
             overlay(image, heatmap, opacity / 100),
             caption="Heatmap: from violet, some effect, to yellow, most",
-            alt="The uploaded image under its heatmap",
+            alt="The image under its heatmap",
             width="stretch",
         )
         st.warning(caveat(heatmap, spec), icon=":material/warning:")
-    place.image(image, caption=caption, alt="The uploaded image as decoded", width="stretch")
+    place.image(image, caption=caption, alt="The image as decoded", width="stretch")
 
 
 def offer_output(result: Result) -> bool:
@@ -105,7 +105,7 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
     st.markdown(
         f"{'At or above' if ill else 'Below'} the threshold of {100 * result.threshold:g} %."
     )
-    st.caption(f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)")
+    st.markdown(f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)")
     st.warning(
         "The number is what a network learned from one hospital's images makes of this one. It is "
         "no diagnosis; a radiologist's reading decides.",
