@@ -94,7 +94,7 @@ def test_stress_lists_every_change_and_full_resolution(tmp_path: Path) -> None:
 
 def test_border_is_told_by_its_auc(tmp_path: Path) -> None:
     folder = write_report(tmp_path, border_alone={"outer 10 % alone": 0.6606})
-    assert "This one's: outer 10 % alone 0.661." in border_sentence(SPEC, folder)
+    assert "This one's: outer 10\u00a0% alone 0.661." in border_sentence(SPEC, folder)
 
 
 @pytest.mark.parametrize("sha256", [None, "cd" * 32], ids=["no report", "another file's"])

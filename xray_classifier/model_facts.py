@@ -110,6 +110,7 @@ def border_sentence(spec: ModelSpec, folder: Path = MODEL_FOLDER / "stress") -> 
     if not areas:
         return "Whether it looks at lungs was not measured."
     found = ", ".join(f"{border} {area:.3f}" for border, area in areas.items())
+    found = found.replace(" %", "\u00a0%")  # no line begins with it
     return (
         "A model that looks at nothing but lungs could not tell the classes apart by the border "
         f"of the picture: its AUC would be .5 there. This one's: {found}."

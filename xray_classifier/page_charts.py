@@ -79,7 +79,7 @@ def chart_of(curve: Curve) -> dict[str, Any]:
     }
     tooltip = [{"field": field, "format": ".3~g"} for field in curve.columns]
     line = {
-        "mark": {"type": "line", "point": True, "clip": True},
+        "mark": {"type": "line", "point": {"size": 15}, "clip": True},
         "encoding": {**axes, "tooltip": tooltip, "order": {"field": curve.columns[0]}},
     }
     return {"height": HEIGHT, "layer": [line, *([DIAGONAL] if curve.diagonal else [])]}

@@ -105,11 +105,11 @@ def show_images(image: GreyImage, caption: str, heatmap: Heatmap | None, spec: M
         left.image(
             overlay(image, heatmap, opacity / 100),
             caption="Heatmap: from violet, some effect, to yellow, most",
-            alt="The uploaded image under its heatmap",
+            alt="The image under its heatmap",
             width="stretch",
         )
         st.warning(caveat(heatmap, spec), icon=":material/warning:")
-    place.image(image, caption=caption, alt="The uploaded image as decoded", width="stretch")
+    place.image(image, caption=caption, alt="The image as decoded", width="stretch")
 
 
 def offer_output(result: Result) -> bool:
@@ -133,7 +133,7 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
         st.progress(after, f"With the pre-test probability given: {percent(after)}")
     point = spec.point(result.operating_point)
     st.markdown(explain_point(point))
-    st.caption("  \n".join([*notes_on_numbers(point, spec), model_line(spec)]))
+    st.markdown("  \n".join([*notes_on_numbers(point, spec), model_line(spec)]))
     st.warning(NO_DIAGNOSIS, icon=":material/warning:")
 
 
