@@ -11,10 +11,13 @@ from conftest import ROOT
 from xray_classifier.cautions import CAUTIONS
 from xray_classifier.cli import build_parser
 from xray_classifier.reporting import (
+    BENCHMARKS_END,
+    BENCHMARKS_START,
     END,
     START,
     STRESS_END,
     STRESS_START,
+    benchmarks_table,
     results_table,
     stress_table,
 )
@@ -32,6 +35,11 @@ def test_stress_table_is_the_one_that_report_writes() -> None:
     shown = README.split(STRESS_START)[1].split(STRESS_END)[0].strip()
     assert shown == stress_table()
     assert "default: change" in shown
+
+
+def test_benchmarks_table_is_the_one_that_report_writes() -> None:
+    shown = README.split(BENCHMARKS_START)[1].split(BENCHMARKS_END)[0].strip()
+    assert shown == benchmarks_table()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -15,7 +15,7 @@ from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.gate import Gate
 from xray_classifier.pipeline import Choices, classify
 from xray_classifier.prediction import Classifier
-from xray_classifier.scoring import Row, judge_source, list_files, score
+from xray_classifier.scoring import AHEAD, Row, judge_source, list_files, score
 from xray_classifier.sources import Source
 
 UNREADABLE_DEVICE = Path("/proc/self/mem")  # a regular file that even root cannot read from
@@ -253,12 +253,39 @@ def test_one_bad_file_never_stops_the_rest(tiny_classifier: Classifier, tmp_path
     assert [row.status for row in rows] == ["unreadable", "ok", "unreadable", "ok"]
 
 
-def test_rows_come_one_by_one(tiny_classifier: Classifier, tmp_path: Path) -> None:
-    rows = score({"a": flat(tmp_path / "a", 100), "b": tmp_path / "b"}, tiny_classifier)
+def test_rows_come_one_by_one_and_few_files_are_read_ahead(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    files = {f"{number:02}": tmp_path / f"{number:02}" for number in range(AHEAD + 3)}
+    flat(files["00"], 100)
+    rows = score(files, tiny_classifier)
     assert isinstance(rows, Iterator)
     assert next(rows).status == "ok"
-    flat(tmp_path / "b", 100)  # not looked at before its turn
-    assert next(rows).status == "ok"
+    last = max(files)
+    flat(files[last], 100)  # not looked at before its turn is near
+    statuses = [row.status for row in rows]
+    assert statuses == ["unreadable"] * (AHEAD + 1) + ["ok"]
+
+
+@pytest.mark.parametrize("size", [(40, 50), (1300, 900), (500, 500), (501, 499)])
+def test_answer_is_that_of_the_page_to_the_last_bit(
+    size: tuple[int, int], tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encoded(gradient(*size), "JPEG"))
+    (row,) = score({"a.jpg": path}, tiny_classifier)
+    assert row.probability == classify(path.read_bytes(), tiny_classifier).probability
+
+
+def test_rows_stay_in_order_and_whole_over_many_files(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    greys = {f"{grey:03}": grey for grey in range(0, 256, 3)}
+    files = {name: flat(tmp_path / name, grey) for name, grey in greys.items()}
+    rows = list(score(files, tiny_classifier))
+    assert [row.file for row in rows] == list(files)
+    expected = [1 / (1 + np.exp(4 - 8 * grey / 255)) for grey in greys.values()]
+    assert [row.probability for row in rows] == pytest.approx(expected, abs=1e-5)
 
 
 def grey(value: int) -> bytes:
