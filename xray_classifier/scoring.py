@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
 
 from xray_classifier.decoding import MAX_BYTES
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.gate import Gate
 from xray_classifier.pipeline import classify
 from xray_classifier.prediction import Classifier
+
+
+class Readable(Protocol):
+    """A path, or what can be opened like one."""
+
+    def open(self, mode: Literal["rb"], /) -> BinaryIO:
+        """Open it to read bytes."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -55,14 +64,16 @@ def list_files(given: Iterable[str]) -> dict[str, Path]:
             raise FileNotFoundError(name)
         shown = name.replace(os.sep, "/")
         if path.is_dir():
-            files |= {f"{shown.rstrip('/')}/{inside}": path / inside for inside in _inside(path)}
+            files |= {
+                f"{shown.rstrip('/')}/{inside}": path / inside for inside in files_inside(path)
+            }
         else:
             files[shown] = path
     return dict(sorted(files.items()))
 
 
 def score(
-    files: dict[str, Path],
+    files: Mapping[str, Readable],
     classifier: Classifier,
     gate: Gate | None = None,
     enforce: bool = True,
@@ -88,21 +99,21 @@ def score(
             )
 
 
-def _inside(folder: Path) -> Iterator[str]:
+def files_inside(folder: Path) -> Iterator[str]:
     """List what is to be read, and the folders inside that cannot be listed: each gets a row."""
     closed: list[str] = []
     for parent, folders, names in os.walk(
         folder, onerror=lambda error: closed.append(error.filename)
     ):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
             path = Path(parent, name)
             if not name.startswith(".") and path.is_file():
                 yield path.relative_to(folder).as_posix()
     yield from (Path(name).relative_to(folder).as_posix() for name in closed)
 
 
-def read_image_file(path: Path) -> bytes:
+def read_image_file(path: Readable) -> bytes:
     """Read a file, but no more of it than shows that it is too large."""
     with path.open("rb") as stream:
         return stream.read(MAX_BYTES + 1)
