@@ -76,14 +76,11 @@ class ArchiveRun:
         if self._list.exists():
             return
         shutil.rmtree(self.folder, ignore_errors=True)  # parts without a list belong to nothing
-        names = iter(locations)
-        schema = LOCATIONS.with_metadata(self._metadata)
-        with (
-            replace_atomically(self._list) as temporary,
-            pq.ParquetWriter(temporary, schema) as writer,
-        ):
-            while some := [os.fsencode(name) for name in islice(names, GROUP_ROWS)]:
-                writer.write_table(pa.table([some], schema))
+        try:
+            self._write_list(iter(locations))
+        except Exception:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def waiting(self, rows: int) -> Iterator[pa.Table]:
         """Give the listed files without a row, so many at a time, of the schema `LOCATIONS`."""
@@ -112,6 +109,15 @@ class ArchiveRun:
             os.replace(joined, self.out)
         self._list.unlink(missing_ok=True)  # first: a list would promise that its parts are there
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write_list(self, names: Iterator[str]) -> None:
+        schema = LOCATIONS.with_metadata(self._metadata)
+        with (
+            replace_atomically(self._list) as temporary,
+            pq.ParquetWriter(temporary, schema) as writer,
+        ):
+            while some := [os.fsencode(name) for name in islice(names, GROUP_ROWS)]:
+                writer.write_table(pa.table([some], schema))
 
     def _part(self, number: int) -> Path:
         return self.folder / f"part-{number:05}.parquet"

@@ -24,9 +24,11 @@ BAD_DATA = 1
 
 def predict(options: argparse.Namespace) -> int:
     """Judge files, one row each."""
+    if options.engine != "ray" and (options.address or options.workers):
+        raise DatasetError("--workers and --address are for --engine ray: give that, too.")
     if options.out:
         return _predict_archive(options)
-    if options.engine != "local":
+    if options.engine == "ray":
         raise DatasetError("--engine ray writes its rows to a file: give --out results.parquet.")
     from xray_classifier.gate import load_gate
     from xray_classifier.loading import load_classifier

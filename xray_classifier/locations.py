@@ -66,7 +66,7 @@ class RemoteFile:
             OSError: with one line that says why.
         """
         try:
-            filesystem, path = _find(urlsplit(self.uri))
+            filesystem, path = _find(_parse(self.uri))
             with filesystem.open_input_stream(path) as stream:
                 return io.BytesIO(stream.read(MAX_BYTES + 1))
         except OSError as error:
@@ -112,7 +112,7 @@ def _some(locations: Iterator[str], name: str) -> Iterator[str]:
 
 
 def _expand_uri(name: str) -> Iterator[str]:
-    parts = urlsplit(name)
+    parts = _parse(name)
     steps, pattern = _split(parts.path.rstrip("/"), "*[")
     root = parts._replace(path="/".join(steps))
     filesystem, path = _find(root)
@@ -157,6 +157,13 @@ def _fits(steps: list[str], pattern: list[str]) -> bool:
     return bool(steps) and fnmatchcase(steps[0], pattern[0]) and _fits(steps[1:], pattern[1:])
 
 
+def _parse(uri: str) -> SplitResult:
+    try:
+        return urlsplit(uri)
+    except ValueError as error:
+        raise _unusable(uri, error) from error
+
+
 def _find(parts: SplitResult) -> tuple[Any, str]:
     if "@" in parts.netloc:  # it would stand in every row
         raise DatasetError(
@@ -175,7 +182,11 @@ def _connect(root: str) -> tuple[Any, str]:
     try:
         return FileSystem.from_uri(root)
     except ArrowInvalid as error:
-        raise DatasetError(
-            f"The URI {root} cannot be used ({error}). Give a path, or a URI of file, s3, gs, abfs "
-            "or hdfs."
-        ) from error
+        raise _unusable(root, error) from error
+
+
+def _unusable(uri: str, error: Exception) -> DatasetError:
+    return DatasetError(
+        f"The URI {uri} cannot be used ({error}). Give a path, or a URI of file, s3, gs, abfs or "
+        "hdfs."
+    )
