@@ -15,7 +15,7 @@ from conftest import ROOT
 
 from xray_classifier import archive_run
 from xray_classifier.archive_run import ArchiveRun, count_verdicts
-from xray_classifier.archive_scoring import to_table
+from xray_classifier.archive_scoring import to_table, with_next
 from xray_classifier.errors import DatasetError
 from xray_classifier.scoring import Row
 
@@ -39,7 +39,8 @@ def row_of(name: str) -> Row:
 
 def judge(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
     for batch in batches:
-        yield to_table(row_of(name.as_py().decode()) for name in batch["location"])
+        rows = to_table(row_of(name.as_py().decode()) for name in batch["location"])
+        yield with_next(rows, batch["next"][0].as_py())
 
 
 def execute(out: Path, run: dict[str, Any] | None = None) -> ArchiveRun:
@@ -109,7 +110,7 @@ def test_nothing_is_listed_or_judged_twice(tmp_path: Path) -> None:
     run = ArchiveRun(out, RUN)
     run.begin(NAMES)
     first = judge(run.waiting(2))
-    run.write(next(first) for _ in range(4))  # parts of 6 and of 2
+    run.write(next(first) for _ in range(4))  # parts of 6 rows and of 2
     again = ArchiveRun(out, RUN)
     again.begin(pytest.fail(name) for name in NAMES)
     assert again.done == 8
@@ -118,6 +119,26 @@ def test_nothing_is_listed_or_judged_twice(tmp_path: Path) -> None:
     again.write(judge(again.waiting(4)))
     again.finish()
     assert rows_in(out) == WHOLE
+
+
+def test_file_may_have_many_rows_or_none(tmp_path: Path) -> None:
+    """As a ZIP archive has: one for each member."""
+
+    def unpack(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for batch in batches:
+            names = [name.as_py().decode() for name in batch["location"]]
+            members = [name for name in names for _ in range(int(name[-5]) % 4)]
+            yield with_next(to_table(map(row_of, members)), batch["next"][0].as_py())
+
+    run = ArchiveRun(tmp_path / "rows.parquet", RUN)
+    run.begin(NAMES)
+    some = unpack(run.waiting(3))
+    run.write(next(some) for _ in range(3))
+    assert run.done == 9
+    run.write(unpack(run.waiting(1)))
+    run.finish()
+    expected = [name for name in NAMES for _ in range(int(name[-5]) % 4)]
+    assert [row["file"] for row in rows_in(run.out)] == expected
 
 
 @pytest.mark.parametrize("size", [0, 4, 200])

@@ -20,6 +20,7 @@ from xray_classifier.archive_scoring import (
     describe_order,
     to_table,
     unwrap,
+    with_next,
 )
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.gate import Gate
@@ -38,7 +39,7 @@ def scorer(
 
 
 def batch_of(*names: str) -> pa.Table:
-    return pa.table([[os.fsencode(name) for name in names]], LOCATIONS)
+    return with_next(pa.table([[os.fsencode(name) for name in names]], LOCATIONS), 7)
 
 
 @pytest.fixture
@@ -64,7 +65,9 @@ def test_rows_are_those_of_predict(enforce: bool, scorer: type[Scorer], archive:
     files = {name: Path(name) for name in names}
     table = judge(batch_of(*names))
     rows = list(score(files, judge.classifier, judge.gate, enforce))
-    assert table.schema.equals(ROWS)
+    assert table.drop(["next"]).schema.equals(ROWS)
+    assert table["next"].to_pylist() == [7] * len(rows)
+    table = table.drop(["next"])
     assert [Row(**row | {"warnings": tuple(row["warnings"])}) for row in table.to_pylist()] == rows
     statuses = [row.status for row in rows]
     assert statuses.count("unreadable") == 2

@@ -9,6 +9,8 @@ import pytest
 
 from xray_classifier.errors import DatasetError
 from xray_classifier.reporting import (
+    ARCHIVE_END,
+    ARCHIVE_START,
     END,
     START,
     STRESS_END,
@@ -100,16 +102,18 @@ def test_only_what_stands_between_the_marks_is_replaced(models: Path, tmp_path: 
     readme = tmp_path / "README.md"
     before, after = "# Title\n\n| an | other table |\n\n", "\n\nEnd – with an umlaut: ü\n"
     stress = f"{STRESS_START}\nold\n{STRESS_END}"
-    readme.write_text(f"{before}{START}\nold\n{END}{stress}{after}", encoding="utf-8")
-    update_readme(readme, models)
+    archive = f"{ARCHIVE_START}\nold\n{ARCHIVE_END}"
+    readme.write_text(f"{before}{START}\nold\n{END}{stress}{archive}{after}", encoding="utf-8")
+    update_readme(readme, models, tmp_path / "none.json")
     stress = f"{STRESS_START}\n{stress_table(models)}\n{STRESS_END}"
-    expected = f"{before}{START}\n{results_table(models)}\n{END}{stress}{after}"
+    archive = f"{ARCHIVE_START}\nNot measured yet.\n{ARCHIVE_END}"
+    expected = f"{before}{START}\n{results_table(models)}\n{END}{stress}{archive}{after}"
     assert readme.read_text(encoding="utf-8") == expected
 
 
 def test_a_second_update_changes_nothing(models: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    marks = "\n".join([START, END, STRESS_START, STRESS_END])
+    marks = "\n".join([START, END, STRESS_START, STRESS_END, ARCHIVE_START, ARCHIVE_END])
     readme.write_text(f"a\n{marks}\nb\n", encoding="utf-8")
     update_readme(readme, models)
     once = readme.read_bytes()

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xray_classifier.archive_scoring import LOCATIONS, ROWS
+from xray_classifier.archive_scoring import LOCATIONS, NEXT, ROWS, with_next
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
 
@@ -31,6 +31,7 @@ GROUP_ROWS = 100_000
 """Rows in memory at once where files are listed and parts are joined."""
 
 _METADATA = b"xray_classifier"
+_DONE = b"files_done"
 
 
 class ArchiveRun:
@@ -68,8 +69,8 @@ class ArchiveRun:
 
     @property
     def done(self) -> int:
-        """How many of the files, from the first on, have their row in a part."""
-        return sum(rows for _, rows in self._parts())
+        """How many of the files, from the first on, have their rows in a part."""
+        return max((done for _, done in self._parts()), default=0)
 
     def begin(self, locations: Iterable[str]) -> None:
         """Write down which files are to be judged, unless that was done when the run began."""
@@ -83,29 +84,31 @@ class ArchiveRun:
             raise
 
     def waiting(self, rows: int) -> Iterator[pa.Table]:
-        """Give the listed files without a row, so many at a time, of the schema `LOCATIONS`."""
-        skip = self.done
+        """Give the listed files without a row, so many at a time, as a Scorer takes them."""
+        done, seen = self.done, 0
         for batch in pq.ParquetFile(self._list).iter_batches(rows):
-            table = pa.Table.from_batches([batch]).slice(skip)
-            skip = max(0, skip - len(batch))
+            table = pa.Table.from_batches([batch]).slice(max(0, done - seen))
+            seen += len(batch)
             if len(table):
-                yield table
+                yield with_next(table, seen)
 
     def write(self, tables: Iterable[pa.Table]) -> None:
-        """Write the rows of the waiting files, in their order, as parts."""
+        """Write the rows of the waiting files as parts, in the order and form of a Scorer."""
         begun = len(list(self._parts()))
         for number, part in enumerate(_gather(tables, PART_ROWS), begun):
+            facts = self._metadata | {_DONE: str(part[NEXT][-1].as_py())}
             with replace_atomically(self._part(number)) as temporary:
-                pq.write_table(part, temporary)
+                pq.write_table(part.drop([NEXT]).replace_schema_metadata(facts), temporary)
 
     def finish(self) -> None:
         """Join the parts and remove them."""
         if not self.is_whole:
             joined = self.folder / "joined.parquet"
             parts = (pq.read_table(path) for path, _ in self._parts())
-            with pq.ParquetWriter(joined, ROWS.with_metadata(self._metadata)) as writer:
+            schema = ROWS.with_metadata(self._metadata)
+            with pq.ParquetWriter(joined, schema) as writer:
                 for group in _gather(parts, GROUP_ROWS):
-                    writer.write_table(group)
+                    writer.write_table(group.cast(schema))
             os.replace(joined, self.out)
         self._list.unlink(missing_ok=True)  # first: a list would promise that its parts are there
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -123,10 +126,10 @@ class ArchiveRun:
         return self.folder / f"part-{number:05}.parquet"
 
     def _parts(self) -> Iterator[tuple[Path, int]]:
-        """Name the parts with their numbers of rows, up to the first that is missing or damaged."""
+        """Name the parts, and how many files are done with each, up to a missing or damaged one."""
         for path in map(self._part, count()):
             try:
-                yield path, pq.read_metadata(path).num_rows
+                yield path, int(pq.read_schema(path).metadata[_DONE])
             except (FileNotFoundError, pa.ArrowInvalid):
                 return
 
@@ -160,10 +163,10 @@ def count_verdicts(out: Path) -> Counter[tuple[str, str]]:
 
 
 def _gather(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """Join small tables until they hold so many rows; the last may hold fewer."""
+    """Join small tables until they hold so many rows; the last may hold fewer, but not none."""
     held: list[pa.Table] = []
     for table in tables:
-        held.append(table)
+        held += [table] if len(table) else []
         if sum(map(len, held)) >= rows:
             yield pa.concat_tables(held)
             held = []

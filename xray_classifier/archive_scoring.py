@@ -24,6 +24,7 @@ from xray_classifier.spec import read_spec
 
 BATCH_ROWS = 200
 _FAILURE = "failure"
+NEXT = "next"
 LOCATIONS = pa.schema([("location", pa.binary())])  # a name need not be text
 
 _ARROW_TYPES = {
@@ -68,14 +69,15 @@ class Scorer:
         """Judge the files of a batch.
 
         Args:
-            batch: of the schema `LOCATIONS`.
+            batch: of the schema `LOCATIONS`, and `next`, the number of the first file after it.
 
         Returns:
-            One row a file in the same order, of the schema `ROWS`.
+            Their rows in the same order, of the schema `ROWS`, and the same `next` for each.
         """
         names = [os.fsdecode(name.as_py()) for name in batch["location"]]
         files = {name: open_location(name) for name in names}
-        return to_table(score(files, self.classifier, self.gate, self.order.enforce))
+        rows = to_table(score(files, self.classifier, self.gate, self.order.enforce))
+        return with_next(rows, batch[NEXT][0].as_py())
 
 
 class Actor:
@@ -106,7 +108,12 @@ def unwrap(table: pa.Table) -> pa.Table:
     """
     if _FAILURE in table.column_names:
         raise ModelUnavailableError(table[_FAILURE][0].as_py())
-    return table.cast(ROWS)
+    return table
+
+
+def with_next(table: pa.Table, number: int) -> pa.Table:
+    """Say in each line at which file of the list work goes on after this table."""
+    return table.append_column(NEXT, pa.array([number] * len(table), pa.int64()))
 
 
 def to_table(rows: Iterable[Row]) -> pa.Table:

@@ -10,12 +10,14 @@ from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
 from xray_classifier.loading import MODEL_FOLDER, model_names
 from xray_classifier.metrics import wilson_interval
+from xray_classifier.sizing import ARCHIVE, archive_table
 from xray_classifier.spec import read_spec
 
 README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- results: written by `report` -->", "<!-- end of results -->"
 STRESS_START, STRESS_END = "<!-- stress: written by `report` -->", "<!-- end of stress -->"
 STRESS_FOLDER = "stress"
+ARCHIVE_START, ARCHIVE_END = "<!-- archive: written by `report` -->", "<!-- end of archive -->"
 
 # What the article states of its own run on the official test: right verdicts of images; loss.
 ARTICLE_COUNTS = {"normal": (190, 234), "pneumonia": (379, 390)}
@@ -27,8 +29,10 @@ _HEADING = (
 )
 
 
-def update_readme(readme: Path = README, models: Path = MODEL_FOLDER) -> None:
-    """Replace both tables between their marks.
+def update_readme(
+    readme: Path = README, models: Path = MODEL_FOLDER, archive: Path = ARCHIVE
+) -> None:
+    """Replace each table between its marks.
 
     Raises:
         DatasetError: the marks are missing.
@@ -37,6 +41,7 @@ def update_readme(readme: Path = README, models: Path = MODEL_FOLDER) -> None:
     for start, end, table in (
         (START, END, results_table(models)),
         (STRESS_START, STRESS_END, stress_table(models)),
+        (ARCHIVE_START, ARCHIVE_END, archive_table(archive)),
     ):
         if start not in text or end not in text:
             raise DatasetError(f"{readme} lacks the lines {start} and {end}. Restore them.")
