@@ -1076,8 +1076,12 @@ def test_report_writes_the_readme(
 ) -> None:
     readme = tmp_path / "README.md"
     stress = f"{reporting.STRESS_START}\nold\n{reporting.STRESS_END}"
-    readme.write_text(f"before\n{reporting.START}\nold\n{reporting.END}\n{stress}\nafter\n")
-    monkeypatch.setattr(reporting.update_readme, "__defaults__", (readme, models))
+    archive = f"{reporting.ARCHIVE_START}\nold\n{reporting.ARCHIVE_END}"
+    readme.write_text(
+        f"before\n{reporting.START}\nold\n{reporting.END}\n{stress}\n{archive}\nafter\n"
+    )
+    defaults = (readme, models, tmp_path / "archive.json")
+    monkeypatch.setattr(reporting.update_readme, "__defaults__", defaults)
     assert main(["report"]) == 0
     text = readme.read_text()
     assert "| 569 | 91.2%" in text

@@ -23,6 +23,7 @@ MAY_IMPORT_KERAS_AT_ONCE = {
     "architecture.py",
     "augmentation.py",
     "checkpoints.py",
+    "distribution.py",
     "training.py",
     "efficientnet_lite.py",
     "perturbations.py",

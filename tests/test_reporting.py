@@ -38,6 +38,8 @@ SUMMARY: dict[str, Any] = {
 NO_BENCHMARKS = f"{BENCHMARKS_START}\nNot measured yet.\n{BENCHMARKS_END}"
 SPEC = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
 
+NO_ARCHIVE = f"{ARCHIVE_START}\nNot measured yet.\n{ARCHIVE_END}"
+
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
@@ -103,17 +105,22 @@ def test_model_that_was_not_measured_has_no_row(tmp_path: Path) -> None:
 def test_only_what_stands_between_the_marks_is_replaced(models: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     before, after = "# Title\n\n| an | other table |\n\n", "\n\nEnd – with an umlaut: ü\n"
-    stress = f"{STRESS_START}\nold\n{STRESS_END}{NO_BENCHMARKS}"
-    readme.write_text(f"{before}{START}\nold\n{END}{stress}{after}", encoding="utf-8")
-    update_readme(readme, models, tmp_path / "none.json")
-    stress = f"{STRESS_START}\n{stress_table(models)}\n{STRESS_END}{NO_BENCHMARKS}"
-    expected = f"{before}{START}\n{results_table(models)}\n{END}{stress}{after}"
+
+    def marked(stress: str, results: str) -> str:
+        return (
+            f"{before}{START}\n{results}\n{END}{STRESS_START}\n{stress}\n{STRESS_END}"
+            f"{NO_BENCHMARKS}{NO_ARCHIVE}{after}"
+        )
+
+    readme.write_text(marked("old", "old"), encoding="utf-8")
+    update_readme(readme, models, tmp_path / "none.json", tmp_path / "none.json")
+    expected = marked(stress_table(models), results_table(models))
     assert readme.read_text(encoding="utf-8") == expected
 
 
 def test_a_second_update_changes_nothing(models: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    marks = "\n".join([START, END, STRESS_START, STRESS_END, NO_BENCHMARKS])
+    marks = "\n".join([START, END, STRESS_START, STRESS_END, NO_BENCHMARKS, NO_ARCHIVE])
     readme.write_text(f"a\n{marks}\nb\n", encoding="utf-8")
     update_readme(readme, models)
     once = readme.read_bytes()

@@ -83,12 +83,33 @@ def _add_predict(group: Group) -> None:
 
     parser = group.add_parser("predict", help="judge image files, folders and ZIP archives")
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="an image, or a folder or ZIP archive of them"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="an image, or a folder or ZIP archive of them; with --out also a pattern in quotes, "
+        "or a URI",
     )
     _add_model_option(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="table")
     _add_choice_options(parser)
+    _add_archive_options(parser)
     parser.set_defaults(run=commands.predict)
+
+
+def _add_archive_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="PARQUET",
+        help="write the rows to this file instead; run again to go on after an interruption",
+    )
+    parser.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="what judges with --out"
+    )
+    parser.add_argument("--address", help="of a Ray cluster (default: Ray on this machine)")
+    parser.add_argument(
+        "--workers", type=_worker_count, help="processes that judge on Ray (default: one a core)"
+    )
 
 
 def _add_evaluate(group: Group) -> None:
@@ -352,6 +373,13 @@ def _fold_count(text: str) -> int:
     value = int(text)
     if value < 2:
         raise argparse.ArgumentTypeError(f"{text} is too few; give 2 or more")
+    return value
+
+
+def _worker_count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is too few; give 1 or more")
     return value
 
 

@@ -8,10 +8,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xray_classifier.errors import DatasetError, UnreadableImageError
 from xray_classifier.pipeline import Choices
+
+if TYPE_CHECKING:
+    from pyarrow import Table
+
+    from xray_classifier.archive_run import ArchiveRun
+    from xray_classifier.archive_scoring import Order
 
 BAD_DATA = 1
 BASELINE = "article"
@@ -20,6 +28,12 @@ BASELINE = "article"
 
 def predict(options: argparse.Namespace) -> int:
     """Judge files, one row each."""
+    if options.engine != "ray" and (options.address or options.workers):
+        raise DatasetError("--workers and --address are for --engine ray: give that, too.")
+    if options.out:
+        return _predict_archive(options)
+    if options.engine == "ray":
+        raise DatasetError("--engine ray writes its rows to a file: give --out results.parquet.")
     from xray_classifier.gate import load_gate
     from xray_classifier.loading import load_classifier
     from xray_classifier.progress import track
@@ -30,7 +44,7 @@ def predict(options: argparse.Namespace) -> int:
     try:
         files = list_files(options.paths)
     except FileNotFoundError as error:
-        raise DatasetError(f"There is no file or folder {error}. Check the path.") from error
+        raise _missing_file(error) from error
     classifier = load_classifier(options.model)
     for remark in classifier.remarks:
         print(f"note: {remark}", file=sys.stderr)
@@ -41,6 +55,50 @@ def predict(options: argparse.Namespace) -> int:
         print(line)
         unreadable += row is not None and row.status == "unreadable"
     return BAD_DATA if unreadable else 0
+
+
+def _predict_archive(options: argparse.Namespace) -> int:
+    """Write the rows to a file, from where an interrupted run left it."""
+    from xray_classifier import archive_run, archive_scoring
+    from xray_classifier.locations import list_locations
+    from xray_classifier.progress import track_groups
+
+    order = archive_scoring.Order(
+        options.model, not options.no_gate, options.operating_point, options.pretest
+    )
+    facts = archive_scoring.describe_order(order)
+    run = archive_run.ArchiveRun(options.out, {"paths": options.paths, **facts})
+    if run.is_whole:
+        print(f"note: {run.out} was whole; delete it to judge the files anew.", file=sys.stderr)
+    else:
+        try:
+            run.begin(list_locations(options.paths))
+        except FileNotFoundError as error:
+            raise _missing_file(error) from error
+        judged = _judge_archive(order, run, options)
+        run.write(track_groups(judged, "Judging", run.total, run.done))
+    run.finish()
+    counts = archive_run.count_verdicts(run.out)
+    print(f"{run.out}: {counts.total()} rows")
+    for (status, verdict), rows in sorted(counts.items()):
+        print(f"{status:12}{verdict:12}{rows:>12}")
+    return BAD_DATA if any(status == "unreadable" for status, _ in counts) else 0
+
+
+def _judge_archive(order: Order, run: ArchiveRun, options: argparse.Namespace) -> Iterator[Table]:
+    """Start the engine that was asked for."""
+    if options.engine == "ray":
+        try:
+            from xray_classifier.ray_engine import judge
+        except ModuleNotFoundError as error:
+            raise _missing_package(error, "requirements-ray.txt") from error
+        return judge(order, run, options.workers, options.address)
+    from xray_classifier.archive_scoring import BATCH_ROWS, Scorer
+
+    scorer = Scorer(order)
+    for remark in scorer.classifier.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    return map(scorer, run.waiting(BATCH_ROWS))
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -341,6 +399,10 @@ def _patients(options: argparse.Namespace) -> dict[str, str] | None:
     from xray_classifier.datasets import read_patients
 
     return read_patients(options.patients) if options.patients else None
+
+
+def _missing_file(error: FileNotFoundError) -> DatasetError:
+    return DatasetError(f"There is no file or folder {error}. Check the path.")
 
 
 def _missing_package(error: ModuleNotFoundError, requirements: str) -> DatasetError:

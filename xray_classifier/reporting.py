@@ -10,6 +10,7 @@ from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
 from xray_classifier.loading import MODEL_FOLDER, model_names
 from xray_classifier.metrics import wilson_interval
+from xray_classifier.sizing import ARCHIVE, archive_table
 from xray_classifier.spec import read_spec
 
 README = Path(__file__).parents[1] / "README.md"
@@ -19,6 +20,7 @@ STRESS_FOLDER = "stress"
 BENCHMARKS_START = "<!-- benchmarks: written by `report` -->"
 BENCHMARKS_END = "<!-- end of benchmarks -->"
 BENCHMARKS = README.parent / "benchmarks" / "results.json"
+ARCHIVE_START, ARCHIVE_END = "<!-- archive: written by `report` -->", "<!-- end of archive -->"
 
 # What the article states of its own run on the official test: right verdicts of images; loss.
 ARTICLE_COUNTS = {"normal": (190, 234), "pneumonia": (379, 390)}
@@ -31,7 +33,10 @@ _HEADING = (
 
 
 def update_readme(
-    readme: Path = README, models: Path = MODEL_FOLDER, benchmarks: Path = BENCHMARKS
+    readme: Path = README,
+    models: Path = MODEL_FOLDER,
+    benchmarks: Path = BENCHMARKS,
+    archive: Path = ARCHIVE,
 ) -> None:
     """Replace each table between its marks.
 
@@ -43,6 +48,7 @@ def update_readme(
         (START, END, results_table(models)),
         (STRESS_START, STRESS_END, stress_table(models)),
         (BENCHMARKS_START, BENCHMARKS_END, benchmarks_table(benchmarks)),
+        (ARCHIVE_START, ARCHIVE_END, archive_table(archive)),
     ):
         if start not in text or end not in text:
             raise DatasetError(f"{readme} lacks the lines {start} and {end}. Restore them.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from xray_classifier.pipeline import DEFAULTS, REJECTED, Choices, Result, classi
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import squeeze
 from xray_classifier.radiograph import GreyImage, Radiograph
-from xray_classifier.sources import Source, sources_of_files
+from xray_classifier.sources import Readable, Source, sources_of_files
 
 UNREADABLE = "unreadable"
 
@@ -72,14 +72,16 @@ def list_files(given: Iterable[str]) -> dict[str, Path]:
             raise FileNotFoundError(name)
         shown = name.replace(os.sep, "/")
         if path.is_dir():
-            files |= {f"{shown.rstrip('/')}/{inside}": path / inside for inside in _inside(path)}
+            files |= {
+                f"{shown.rstrip('/')}/{inside}": path / inside for inside in files_inside(path)
+            }
         else:
             files[shown] = path
     return dict(sorted(files.items()))
 
 
 def score(
-    files: dict[str, Path],
+    files: Mapping[str, Readable],
     classifier: Classifier,
     gate: Gate | None = None,
     choices: Choices = DEFAULTS,
@@ -151,14 +153,14 @@ def _prepare(source: Source) -> Radiograph:
     return Radiograph(squeeze(radiograph.image), radiograph.warnings)
 
 
-def _inside(folder: Path) -> Iterator[str]:
+def files_inside(folder: Path) -> Iterator[str]:
     """List what is to be read, and the folders inside that cannot be listed: each gets a row."""
     closed: list[str] = []
     for parent, folders, names in os.walk(
         folder, onerror=lambda error: closed.append(error.filename)
     ):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
             path = Path(parent, name)
             if not name.startswith(".") and path.is_file():
                 yield path.relative_to(folder).as_posix()
