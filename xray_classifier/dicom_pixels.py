@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.encaps import generate_fragments, parse_basic_offsets
 
-from xray_classifier.dicom_file import DicomFile, MeteredStream, name_of
+from xray_classifier.dicom_file import DicomFile, name_of
 from xray_classifier.dicom_layout import RGB, SUBSAMPLED, Layout
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.metered import MeteredStream
+from xray_classifier.radiograph import check_scans
 
 _NATIVE = {
     *(uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian),
@@ -140,6 +142,7 @@ def _jpeg(stream: bytes, layout: Layout) -> StoredPixels:
     """Decode JPEG of 8, 12 or 16 bits, lossy or not (8.2.1); lossy colour becomes luma."""
     claim = _jpeg_claim(stream)
     _compare(stream, claim, layout)
+    check_scans(stream, claim.height * claim.width)
     if claim.components == 1 or claim.lossless:
         return _from_stream(imagecodecs.jpeg8_decode(stream), layout, claim.precision)
     # Without a marker libjpeg takes three components for YCbCr, whatever the header says.
