@@ -7,6 +7,7 @@ import streamlit as st
 from xray_classifier.decoding import MAX_BYTES, SUPPORTED
 from xray_classifier.page_shared import choose_model
 from xray_classifier.page_study import show_study
+from xray_classifier.page_uploads import keep_in_memory
 
 TITLE = "Pneumonia on children's chest X\u2011rays"  # a hyphen that does not break the line
 
@@ -26,6 +27,7 @@ EMPTY_STATE = f"""
 
 def main() -> None:
     """Draw the page from top to bottom."""
+    keep_in_memory()
     st.set_page_config(TITLE, "🫁", layout="wide")
     st.title(TITLE)
     st.caption(STANDING_LINE)

@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ class Visitor:
         assert match, cookie
         self.token = match[1]
         self.headers = {"Cookie": f"_streamlit_xsrf={self.token}", "X-Xsrftoken": self.token}
-        self.socket = connect(
+        opening = connect(
             f"ws://127.0.0.1:{server.port}/_stcore/stream",
             subprotocols=[Subprotocol("streamlit"), Subprotocol(self.token)],
             origin=Origin(f"http://127.0.0.1:{server.port}"),
@@ -143,6 +143,8 @@ class Visitor:
             max_size=None,
             proxy=None,
         )
+        self._stay = ExitStack()
+        self.socket = self._stay.enter_context(opening)
         self.session = ""
         self._states: dict[str, dict[str, Any]] = {}
         self.seen = self.run()
@@ -214,7 +216,8 @@ class Visitor:
         return data
 
     def leave(self) -> None:
-        self.socket.close()
+        """Close the tab."""
+        self._stay.close()
 
     def _receive(self) -> ForwardMsg:
         frame = self.socket.recv(RUN_SECONDS)

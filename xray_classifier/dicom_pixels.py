@@ -7,6 +7,7 @@ PackBits. Sections refer to PS3.5 of the DICOM standard.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _NATIVE = {
 }
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
 _UNDEFINED = 0xFFFFFFFF  # the length of an element that holds compressed fragments
+_MAX_JPEG_2000 = 16 * 2**20  # bytes; OpenJPEG decodes some 6 MB a second on a core
 _END = b"\xff\xd9"  # of a JPEG, JPEG-LS or JPEG 2000 stream
 _END_REACH = 16  # bytes; one of padding may stand behind the end, some writers leave more
 
@@ -165,7 +167,13 @@ def _jpeg_2000(stream: bytes, layout: Layout) -> StoredPixels:
     x, y, x0, y0, *_, components, precision = struct.unpack_from(">8IHB", stream, 8)
     claim = _Claim(y - y0, x - x0, components, (precision & 0x7F) + 1)
     _compare(stream, claim, layout)
-    values = imagecodecs.jpeg2k_decode(stream)
+    if len(stream) > _MAX_JPEG_2000:
+        raise UnreadableImageError(
+            f"The DICOM file holds {len(stream) / 2**20:.0f} MB of JPEG 2000, which would take too "
+            f"long to decode; the limit is {_MAX_JPEG_2000 // 2**20} MB. Export the radiograph "
+            "uncompressed."
+        )
+    values = imagecodecs.jpeg2k_decode(stream, numthreads=os.cpu_count())
     if values.dtype.kind == "i":
         half = 2 ** (claim.precision - 1)
         counted = values.view(f"u{values.dtype.itemsize}") + half  # wraps around
