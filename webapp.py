@@ -10,13 +10,13 @@ from xray_classifier.page_shared import (
     TITLE,
     choose_how,
     choose_model,
-    keep_uploads_in_memory,
 )
+from xray_classifier.page_uploads import keep_in_memory
 
 
 def main() -> None:
     """Draw the page that is asked for; the choices stand beside both."""
-    keep_uploads_in_memory()
+    keep_in_memory()
     pages = [
         st.Page(
             lambda: show_judge_page(name, choose_how(name)), title="Judge X-rays", default=True

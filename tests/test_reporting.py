@@ -9,6 +9,8 @@ import pytest
 
 from xray_classifier.errors import DatasetError
 from xray_classifier.reporting import (
+    ARCHIVE_END,
+    ARCHIVE_START,
     BENCHMARKS_END,
     BENCHMARKS_START,
     END,

@@ -7,7 +7,6 @@ is the default, so that a page can be shared without the image. Streamlit ignore
 from __future__ import annotations
 
 import streamlit as st
-from starlette.formparsers import MultiPartParser
 
 from xray_classifier import gate, loading
 from xray_classifier.errors import ModelUnavailableError
@@ -40,12 +39,6 @@ def shared_explainer(name: str, source: str | None) -> Explainer:
 def shared_gate() -> Gate:
     """Load the gate once per process, for all visitors."""
     return gate.load_gate()
-
-
-def keep_uploads_in_memory() -> None:
-    """Let no upload touch the disk; as it comes, the server puts those over 1 MB into files."""
-    limit = st.get_option("server.maxUploadSize") + 1  # in MB, with room for the request around it
-    MultiPartParser.spool_max_size = limit * 2**20
 
 
 def show_heading(title: str) -> None:
