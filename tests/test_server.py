@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
-
 from typing import Any, cast
 
 import numpy as np
