@@ -8,7 +8,13 @@ from dataclasses import replace
 import pytest
 
 from xray_classifier.scoring import Row
-from xray_classifier.tables import FORMATS, csv_lines, json_lines, table_lines
+from xray_classifier.tables import (
+    FORMATS,
+    csv_lines,
+    csv_of_studies,
+    json_lines,
+    table_lines,
+)
 
 OK = Row("d/a.png", "ok", 0.9731, "pneumonia", 0.5, "tiny", warnings=("colour", "small"))
 BAD = Row("d/b.png", "unreadable", None, None, 0.5, "tiny", "The file is empty.")
@@ -120,6 +126,22 @@ def test_csv_heading_belongs_to_no_row() -> None:
 
 
 # Table
+
+
+def test_csv_of_studies_has_their_numbers_and_no_file_names() -> None:
+    written = csv_of_studies({2: BAD, 1: OK})
+    assert OK.file not in written
+    first, second = csv.DictReader(io.StringIO(written, newline=""))
+    (in_csv,) = parsed(OK)
+    assert first == {"study": "1"} | {k: v for k, v in in_csv.items() if k != "file"}
+    assert (second["study"], second["status"]) == ("2", BAD.status)
+
+
+def test_csv_of_studies_has_file_names_if_asked() -> None:
+    written = csv_of_studies({7: OK}, file_names=True)
+    (line,) = csv.DictReader(io.StringIO(written, newline=""))
+    (in_csv,) = parsed(OK)
+    assert line == {"study": "7"} | in_csv
 
 
 def test_table_shows_verdict_probability_and_file() -> None:

@@ -137,7 +137,8 @@ def _show_table(state: _State) -> None:
     if click := st.session_state.get(_OPEN):
         state.opened = int(click["label"].split()[-1])
         st.rerun()
-    _offer_csv(state.worklist)
+    if not state.working:
+        _offer_csv(state.worklist)
 
 
 def _table(studies: list[Study]) -> None:
@@ -185,7 +186,7 @@ def _offer_csv(worklist: Worklist) -> None:
     rows = {study.number: study.row for study in worklist.studies.values()}
     st.download_button(
         "Download all as CSV",
-        lambda: csv_of_studies(rows, named),
+        csv_of_studies(rows, named),
         file_name="studies.csv",
         mime="text/csv",
         on_click="ignore",
