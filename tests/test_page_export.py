@@ -76,6 +76,15 @@ def test_keeping_the_identity_is_warned_of(page: AppTest) -> None:
     assert not [secret for secret in (NAME, IDENTIFIER) if secret in str(page.main)]
 
 
+def test_ticks_hold_for_one_file_only(page: AppTest) -> None:
+    upload(page, dicom())
+    for index in (0, 1):
+        page.checkbox[index].set_value(True).run()
+    assert boxes(page) == {FILE_NAME_BOX: True, IDENTITY_BOX: True}
+    upload(page, dicom(PatientName="Other^Child"))
+    assert boxes(page) == {FILE_NAME_BOX: False, IDENTITY_BOX: False}
+
+
 def test_rejected_image_has_a_report_too(page: AppTest) -> None:
     upload(page, encoded(np.full((50, 50), 255, np.uint8)))
     assert labels(page) == ["PDF", "JSON"]

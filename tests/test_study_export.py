@@ -9,9 +9,11 @@ from conftest import ROOT, encoded, gradient
 from dicom_files import IDENTIFIER, dicom
 from study_reports import a_report
 
-from xray_classifier.errors import DatasetError, ModelUnavailableError
+from xray_classifier import study_dicom
+from xray_classifier.errors import DatasetError, ModelUnavailableError, UnreadableImageError
 from xray_classifier.explanation import Explainer
 from xray_classifier.study_export import ENDINGS, check_request, export
+from xray_classifier.study_report import StudyReport
 
 PICTURE_FILE, DICOM_FILE = encoded(gradient()), dicom()
 
@@ -93,3 +95,15 @@ def test_libraries_wait_until_a_report_is_asked_for() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "set()"
+
+
+def test_error_on_writing_the_identity_does_not_quote_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(report: StudyReport, source: bytes | None) -> bytes:
+        raise ValueError(IDENTIFIER)
+
+    monkeypatch.setattr(study_dicom, "to_structured_report", fail)
+    with pytest.raises(UnreadableImageError, match="cannot be written") as caught:
+        export(a_report(), ".sr.dcm", forbidden, DICOM_FILE)
+    assert caught.value.__suppress_context__
+    with pytest.raises(ValueError, match=IDENTIFIER):  # no identity was asked for: a plain fault
+        export(a_report(), ".sr.dcm", forbidden)

@@ -44,9 +44,12 @@ def offer_reports(
         study: the number that stands for the study.
     """
     dicom = is_dicom(data)
-    with st.expander("Take it away", icon=":material/download:"):
-        named = bool(file_name) and st.checkbox("Include the file name")
-        kept = dicom and st.checkbox("Keep the patient's identifiers from the source file")
+    key = hash(data)  # so that a tick for one patient is not one for the next
+    with st.expander("Take it away"):
+        named = bool(file_name) and st.checkbox("Include the file name", key=f"named {key}")
+        kept = dicom and st.checkbox(
+            "Keep the patient's identifiers from the source file", key=f"kept {key}"
+        )
         if kept:
             st.warning(IDENTITY_KEPT, icon=":material/warning:")
         make = partial(

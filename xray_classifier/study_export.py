@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xray_classifier.dicom import is_dicom
-from xray_classifier.errors import DatasetError
+from xray_classifier.errors import DatasetError, UnreadableImageError
 from xray_classifier.explanation import Explainer
 from xray_classifier.study_report import StudyReport, add_heatmap, to_json
 
@@ -65,19 +65,30 @@ def export(
         source: the DICOM file that was judged, if its identity is to be kept; for DICOM only.
 
     Raises:
-        UnreadableImageError: the identity cannot be read.
+        UnreadableImageError: the identity cannot be read or written. The message holds none of it.
     """
     if ending == JSON:
         return to_json(report).encode()
-    if ending == DOCUMENT:
-        from xray_classifier.study_dicom import to_structured_report
-
-        return to_structured_report(report, source)
-    report = add_heatmap(report, load_explainer)
+    if ending != DOCUMENT:
+        report = add_heatmap(report, load_explainer)
     if ending == PDF:
         from xray_classifier.study_pdf import to_pdf
 
         return to_pdf(report)
-    from xray_classifier.study_dicom import to_secondary_capture
+    return _to_dicom(report, ending, source)
 
-    return to_secondary_capture(report, source)
+
+def _to_dicom(report: StudyReport, ending: str, source: bytes | None) -> bytes:
+    from xray_classifier import study_dicom
+
+    write = study_dicom.to_secondary_capture
+    if ending == DOCUMENT:
+        write = study_dicom.to_structured_report
+    try:
+        return write(report, source)
+    except Exception as error:
+        if source is None or isinstance(error, UnreadableImageError):
+            raise
+        raise UnreadableImageError(  # unchained: the error may quote the identity
+            "The identifiers of the DICOM file cannot be written. Make the report without them."
+        ) from None
