@@ -55,7 +55,7 @@ def predict(archive: Path, out: Path, *options: str) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=600,
     )
 
 
@@ -71,6 +71,7 @@ def test_rows_are_those_of_the_local_engine(archive: Path, tmp_path: Path) -> No
         predict(archive, ray, "--engine", "ray", "--workers", "2"),
     ]
     assert [run.returncode for run in runs] == [1, 1], runs[1].stderr  # for what is no image
+    assert "Traceback" not in runs[0].stderr + runs[1].stderr
     assert runs[0].stdout.partition("\n")[2] == runs[1].stdout.partition("\n")[2]
     assert pq.read_schema(local).equals(pq.read_schema(ray), check_metadata=True)
     expected, rows = rows_in(local), rows_in(ray)

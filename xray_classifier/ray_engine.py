@@ -61,13 +61,16 @@ def _connect(workers: int | None, address: str | None) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if address:
         _reach(address)
-    ray.init(
-        address=address or "local",
-        num_cpus=None if address else workers,
-        include_dashboard=None if address else False,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
+    try:
+        ray.init(
+            address=address or "local",
+            num_cpus=None if address else workers,
+            include_dashboard=None if address else False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+    except Exception as error:  # of no class of its own where a node does not start in time
+        raise DatasetError(f"Ray did not start: {error}") from error
 
 
 def _reach(address: str) -> None:
