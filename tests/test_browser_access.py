@@ -21,7 +21,7 @@ from xray_classifier.verdict import percent
 
 pytestmark = pytest.mark.browser
 
-FIRST_VERDICT_MS = 120_000  # TensorFlow starts meanwhile
+FIRST_VERDICT_MS = 300_000  # TensorFlow starts meanwhile, on a busy machine
 AXE = {
     "resultTypes": ["violations"],
     "rules": {"target-size": {"enabled": True}},  # of WCAG 2.2; off by default
@@ -131,7 +131,7 @@ def test_image_and_verdict_have_words_for_a_screen_reader(open_page: Opener) -> 
 
 
 def tab_to(page: Page, target: Locator, presses: int = 40) -> None:
-    """Press Tab until an element has the focus, and see that the focus can be seen."""
+    """Press Tab until an element has the focus."""
     for _ in range(presses):
         page.keyboard.press("Tab")
         if target.evaluate("element => element === document.activeElement"):
@@ -143,7 +143,7 @@ def test_everything_is_reached_with_the_keyboard(open_page: Opener) -> None:
     page = open_page()
     expect(empty_state(page)).to_be_visible()
     settle(page)
-    tab_to(page, page.get_by_test_id("stFileUploaderDropzone").get_by_role("button"))
+    tab_to(page, page.get_by_role("button", name="Upload", exact=True))
     tab_to(page, page.get_by_role("button", name="Try it with a drawn sample"))
     page.keyboard.press("Enter")
     expect(refusal(page)).to_be_visible(timeout=FIRST_VERDICT_MS)
