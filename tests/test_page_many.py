@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +16,8 @@ from xray_classifier.pipeline import Result, classify_radiograph
 if TYPE_CHECKING:
     from xray_classifier.gate import Gate
     from xray_classifier.prediction import Classifier
+from xray_classifier.scoring import judge_source
+from xray_classifier.sources import Source
 
 File = tuple[str, bytes, str]
 
@@ -73,7 +75,7 @@ def test_table_begins_with_the_likeliest_and_ends_with_what_was_not_judged(page:
     assert column(page, "file") == ["b.png", "a.png", "d.png", "c.txt"]
     high, low, *none = column(page, "probability")
     assert (high, low) == pytest.approx((91.7, 8.3), abs=0.05)  # sigmoid(2.4), sigmoid(-2.4)
-    assert np.isnan(none).all()  # type: ignore[call-overload]
+    assert np.isnan(np.array(none, float)).all()
     assert column(page, "remarks")[2:] == [
         "It is white.",
         "This is not an image that can be read. Upload a DICOM, JPEG, PNG, WebP, BMP or TIFF file.",
@@ -236,11 +238,10 @@ def test_nothing_is_judged_twice_but_with_another_model(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[str] = []
-    original = page_many.judge_source
 
-    def note(source: object, **models: object) -> object:
-        judged.append(source.name)  # type: ignore[attr-defined]
-        return original(source, **models)  # type: ignore[arg-type]
+    def note(source: Source, **models: Any) -> object:
+        judged.append(source.name)
+        return judge_source(source, **models)
 
     monkeypatch.setattr(page_many, "judge_source", note)
     upload(page, *FOUR[:2])

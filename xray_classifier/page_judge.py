@@ -19,7 +19,8 @@ WHAT_TO_UPLOAD = f"""
 - The radiograph itself, of a child of 1 to 5 years, upright and uncropped; not a photo of a screen,
   not a side view.
 - It stays in this server's memory while the page is open, and is never stored. Of a DICOM file's
-  header only what bears on the picture is read: no name, no identifier.
+  header only what bears on the picture is read: no name, no identifier, unless you ask for
+  them in a report.
 """
 WHAT_COMES_BACK = """
 - A network's probability of pneumonia, and the verdict that follows from it.
