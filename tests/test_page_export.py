@@ -34,6 +34,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier, tiny_gate
 
     st.cache_resource.clear()
     monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
+    monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
     monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
     return AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
 

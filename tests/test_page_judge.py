@@ -33,6 +33,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier) -> AppTes
 
     st.cache_resource.clear()
     monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
+    monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
     monkeypatch.setattr(gate, "load_gate", RefusingGate)
     return AppTest.from_function(script, default_timeout=60).run()
 
