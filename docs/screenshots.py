@@ -49,6 +49,7 @@ def open_page(browser: Browser, path: str, size: ViewportSize, scheme: str) -> P
         viewport=size,
         color_scheme="dark" if scheme == "dark" else "light",
     ).new_page()
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(ADDRESS + path)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     return page

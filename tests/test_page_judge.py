@@ -67,7 +67,7 @@ def test_sample_goes_the_way_of_an_upload_and_is_refused_with_the_reason(page: A
 
 def test_output_for_the_sample_is_shown_on_demand_as_not_valid(page: AppTest) -> None:
     page.button[0].click().run()
-    page.toggle[0].set_value(True).run()
+    page.toggle[-1].set_value(True).run()
     assert page.header[0].value.startswith("Not valid: ")
     assert "The number is not valid" in page.warning[0].value
 

@@ -104,7 +104,7 @@ def test_probability_never_looks_like_a_certainty(
         image = np.full((40, 50), 9, np.uint8)
         return Result(image, 0.5, probability=1.0, verdict="pneumonia")
 
-    monkeypatch.setattr("xray_classifier.scoring.classify", sure)
+    monkeypatch.setattr("xray_classifier.scoring.classify_radiograph", sure)
     assert column(upload(page, *FOUR[:2]), "probability") == pytest.approx([99.9, 99.9])
 
 
