@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
-from typing import Any, cast
 
 import numpy as np
 import pytest
 from conftest import ROOT, encoded, gradient
-from dicom_files import dicom
+from dicom_files import dataset, written
 from hostile_corpus import NAMES, corpus
 from visitors import Server, Visitor, form, serve
 
@@ -72,8 +71,10 @@ def test_markup_in_a_file_name_never_comes_back(visitor: Visitor, name: str) -> 
 
 def test_markup_in_dicom_tags_never_comes_back(visitor: Visitor) -> None:
     tags = ("BodyPartExamined", "Modality", "ViewPosition", "PatientName", "PatientID")
-    pixels = np.full((60, 80), 9, np.uint8)
-    seen = visitor.upload("x.dcm", dicom(pixels, **cast("Any", dict.fromkeys(tags, MARKUP))))
+    made = dataset(np.full((60, 80), 9, np.uint8))
+    for keyword in tags:
+        setattr(made, keyword, MARKUP)
+    seen = visitor.upload("x.dcm", written(made))
     assert "onerror" not in seen.text.lower()
     assert seen.markup == []
 

@@ -7,6 +7,7 @@ are not in order, 2 wrong usage or something missing.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -39,15 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return BAD_USAGE
     except BrokenPipeError:  # the reader, `head` for example, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
-    except OSError as error:  # a path that cannot be read or written
+    except OSError as error:  # a path that cannot be read or written, or a full disk
         print(f"error: {error}", file=sys.stderr)
+        if error.errno == errno.ENOSPC:
+            _drop_output()
         return BAD_USAGE
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
     return status
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere, so that Python does not try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:
