@@ -21,7 +21,9 @@ MARKUP = "<img src=x onerror=alert(1)>"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serve(tmp_path_factory.mktemp("server")) as server:
         yield server
-    assert "Traceback" not in server.log.read_text()
+    # Streamlit logs a visitor who vanishes in mid-upload as an exception of its own.
+    log = server.log.read_text()
+    assert log.count("Traceback") == log.count("starlette.requests.ClientDisconnect")
 
 
 @pytest.fixture
