@@ -23,7 +23,7 @@ from PIL import Image
 from pydicom import dcmread
 
 from xray_classifier import (
-    cli,
+    cli_training,
     explanation_check,
     gate,
     kaggle_data,
@@ -834,7 +834,7 @@ def test_training_gets_what_was_asked_for(
 
 
 def test_each_recipe_has_its_command() -> None:
-    assert cli.TRAINABLE.keys() == RECIPES.keys()
+    assert cli_training.TRAINABLE.keys() == RECIPES.keys()
 
 
 def test_weights_that_are_not_installed_are_one_line_of_error(

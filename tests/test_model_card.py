@@ -56,7 +56,7 @@ def test_nothing_is_left_to_be_measured() -> None:
 def test_figures_are_those_of_the_json(folder: Path) -> None:
     spec = read_spec(folder / "default.json")
     value, low, high = spec.results[TEST]["figures"]["auc"]
-    assert f"{value:.3f} ({low:.3f} to {high:.3f})" in render_card(folder)
+    assert f"{value:.4f} ({low:.4f} to {high:.4f})" in render_card(folder)
     assert spec.sha256 in render_card(folder)
     for error in spec.results[TEST]["errors"]:
         assert f"`{error['file']}`" in render_card(folder)
@@ -68,7 +68,7 @@ def test_changed_figure_changes_the_card(folder: Path) -> None:
     facts["results"][TEST]["figures"]["auc"] = [0.1234, 0.1, 0.2]
     path.write_text(json.dumps(facts))
     assert write_card(folder) == folder / CARD
-    assert "0.123 (0.100 to 0.200)" in (folder / CARD).read_text()
+    assert "0.1234 (0.1000 to 0.2000)" in (folder / CARD).read_text()
 
 
 def test_card_can_be_written_before_the_test_was_met(folder: Path) -> None:

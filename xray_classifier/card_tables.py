@@ -41,7 +41,7 @@ def performance(spec: ModelSpec, _folder: Path) -> str:
         if data in spec.results:
             found = spec.results[data]
             rows.append((name, f"{found['images']}", found["figures"]))
-    shares, decimals = ("accuracy", "sensitivity", "specificity"), ("auc", "loss", "brier", "ece")
+    shares, decimals = ("accuracy", "sensitivity", "specificity"), ("loss", "brier", "ece")
     heading = ("on", "images", *shares, "AUC", "loss", "Brier", "ECE")
     return "\n\n".join(
         [
@@ -52,6 +52,7 @@ def performance(spec: ModelSpec, _folder: Path) -> str:
                         name,
                         images,
                         *(percent(figures[share]) for share in shares),
+                        decimal(figures["auc"], 4),
                         *(decimal(figures[name_]) for name_ in decimals),
                     )
                     for name, images, figures in rows
