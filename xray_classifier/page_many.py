@@ -52,8 +52,11 @@ def show_many(uploads: Sequence[UploadedFile], name: str, choices: Choices) -> N
     """Judge many files, and archives of them, with the model of that name."""
     state = _state(uploads, name, choices)
     place = st.container()
-    if state.opened is not None:
-        _show_opened(state, state.opened)
+    if state.opened is None:
+        st.empty()  # takes away at once what stood here, before the page waits for a slice
+    else:
+        with st.container():
+            _show_opened(state, state.opened)
     with place:  # at last: judging holds up what follows
         st.fragment(_show_list, run_every=TICK if state.working else None)(state)
 
@@ -85,7 +88,10 @@ def _show_list(state: _State) -> None:
     with st.container():  # so that the table keeps its place, and with it its scrolling
         _show_progress(state)
     if state.opened is None and state.worklist.studies:
-        _show_table(state)
+        with st.container():
+            _show_table(state)
+    else:
+        st.empty()
     if working:
         _judge(state)
         _go_on(state)
@@ -163,7 +169,7 @@ def _table(studies: list[Study]) -> None:
             "image": config.ImageColumn("Image", width="small"),
             "verdict": config.TextColumn("Verdict"),
             "probability": config.ProgressColumn(
-                "Pneumonia", max_value=100, format="%.1f %%", width=150
+                "Pneumonia", max_value=100, format="%.1f %%", width=105
             ),
             "remarks": config.TextColumn("What to know", width=250),
             "file": config.TextColumn("Your file", width=180),
