@@ -150,6 +150,10 @@ GROUPS = {"", "data", "train"}
 
 def test_commands_are_those_of_the_readme() -> None:
     assert {*ALL} == GROUPS | {
+        "calibrate",
+        "card",
+        "cross-validate",
+        "spread",
         "data check",
         "data download",
         "data show",
@@ -299,6 +303,8 @@ def test_rows_have_exactly_the_fields_and_types_of_the_contract(
         "model": "tiny",
         "message": "",
         "warnings": [],
+        "operating_point": "fixed",
+        "post_test_probability": None,
     }
     assert ill == normal | {
         "file": "dir/a.png",
@@ -1077,10 +1083,11 @@ def test_report_writes_the_readme(
     readme = tmp_path / "README.md"
     stress = f"{reporting.STRESS_START}\nold\n{reporting.STRESS_END}"
     archive = f"{reporting.ARCHIVE_START}\nold\n{reporting.ARCHIVE_END}"
+    archive += f"{reporting.BENCHMARKS_START}\nold\n{reporting.BENCHMARKS_END}"
     readme.write_text(
         f"before\n{reporting.START}\nold\n{reporting.END}\n{stress}\n{archive}\nafter\n"
     )
-    defaults = (readme, models, tmp_path / "archive.json")
+    defaults = (readme, models, tmp_path / "none.json", tmp_path / "none.json")
     monkeypatch.setattr(reporting.update_readme, "__defaults__", defaults)
     assert main(["report"]) == 0
     text = readme.read_text()
