@@ -226,7 +226,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         skip("no Chromium is installed (Debian: apt-get install chromium)")
-    expect.set_options(timeout=START_SECONDS * 1000)  # a busy machine is slow, not wrong
+    expect.set_options(timeout=2 * START_SECONDS * 1000)  # a busy machine is slow, not wrong
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield browser
