@@ -273,7 +273,7 @@ def test_verdict_within_the_band_is_uncertain(pointed: AppTest) -> None:
         "Operating point *balanced*: normal below 60.0 %, pneumonia from 80.0 % on, and between "
         "them uncertain." in texts(pointed)
     )
-    assert "assumes that 74% of such patients have pneumonia" in texts(pointed)
+    assert "assumes that 74.0 % of such patients have pneumonia" in texts(pointed)
 
 
 def test_operating_point_changes_the_verdict_and_not_the_probability(pointed: AppTest) -> None:
@@ -299,7 +299,7 @@ def test_what_the_test_set_gave_stands_beside_the_point() -> None:
     note = notes_on_numbers(spec.point("balanced"), spec)[0]
     assert note == (
         "Measured on the 624 images of the official test set, without the uncertain verdict: "
-        "sensitivity 98.0% (96.0% to 99.0%), specificity 95.0% (92.0% to 97.0%)."
+        "sensitivity 98.0 % (96.0 % to 99.0 %), specificity 95.0 % (92.0 % to 97.0 %)."
     )
 
 

@@ -162,14 +162,14 @@ def notes_on_numbers(point: OperatingPoint, spec: ModelSpec) -> list[str]:
     where, figures = measured(point, spec)
     if figures:
         parts = [
-            "{} {:.1%} ({:.1%} to {:.1%})".format(name, *figures[name])
+            "{} {} ({} to {})".format(name, *map(percent, figures[name]))
             for name in ("sensitivity", "specificity")
         ]
         notes.append(f"Measured {where}, without the uncertain verdict: {', '.join(parts)}.")
     if spec.calibration_prevalence is not None:
         notes.append(
-            f"The probability assumes that {spec.calibration_prevalence:.0%} of such patients "
-            "have pneumonia, as among those that the model learned from. Where it is rarer, give "
+            f"The probability assumes that {percent(spec.calibration_prevalence)} of such "
+            "patients have pneumonia, as among those that the model learned from. Where it is rarer, give "
             "a pre-test probability."
         )
     return notes
