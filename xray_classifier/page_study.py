@@ -169,8 +169,8 @@ def notes_on_numbers(point: OperatingPoint, spec: ModelSpec) -> list[str]:
     if spec.calibration_prevalence is not None:
         notes.append(
             f"The probability assumes that {percent(spec.calibration_prevalence)} of such "
-            "patients have pneumonia, as among those that the model learned from. Where it is rarer, give "
-            "a pre-test probability."
+            "patients have pneumonia, as among those that the model learned from. Where it is "
+            "rarer, give a pre-test probability."
         )
     return notes
 
