@@ -39,7 +39,7 @@ def judge_corpus(step: int, folder: Path) -> list[dict[str, Any]]:
 def assert_harmless(rows: list[dict[str, Any]], folder: Path) -> None:
     worst = {key: max(rows, key=lambda row: row[key]) for key in ("seconds", "megabytes")}
     print(f"{len(rows)} files; {worst}")  # noqa: T201 - figures for the README
-    assert {row["outcome"] for row in rows} == OUTCOMES
+    assert {row["outcome"] for row in rows} <= OUTCOMES
     assert not [row for row in rows if row["seconds"] > MAX_SECONDS]
     assert not [row for row in rows if row["megabytes"] > MAX_MEGABYTES]
     assert not [row for row in rows if not row["same"]], "the next image has another probability"
