@@ -65,6 +65,7 @@ def test_operating_points_show_threshold_band_and_what_was_measured() -> None:
         "sensitivity": [0.95, 0.9, 0.98],
         "specificity": [0.8, 0.7, 0.9],
         "accuracy": [1] * 3,
+        "decided_right": [0.99, 0.98, 1],
     }
     points = {
         "balanced": {"threshold": 0.6, "band": [0.4, 0.75], "out_of_fold": figures},
@@ -77,6 +78,7 @@ def test_operating_points_show_threshold_band_and_what_was_measured() -> None:
             "uncertain": "40.0 % to 75.0 %",
             "sensitivity": "95.0 % (90.0 % to 98.0 %)",
             "specificity": "80.0 % (70.0 % to 90.0 %)",
+            "decided right": "99.0 % (98.0 % to 100.0 %)",
         }
     ]
     assert [row["operating point"] for row in point_rows(points, "test")] == ["screening"]

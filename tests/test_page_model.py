@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,20 +127,31 @@ def test_model_card_is_shown_where_there_is_one(
     assert "Intended use" in page.expander[0].markdown[0].value
 
 
-def test_operating_points_are_shown_for_each_data() -> None:
-    def points() -> None:
-        from xray_classifier.page_model import show_points
+FIGURES = {"sensitivity": [0.95, 0.9, 0.98], "specificity": [0.8, 0.7, 0.9]}
+POINT = {"threshold": 0.6, "band": [0.4, 0.75], "criterion": "equal", "out_of_fold": FIGURES}
 
-        figures = {"sensitivity": [0.95, 0.9, 0.98], "specificity": [0.8, 0.7, 0.9]}
-        point = {"threshold": 0.6, "band": [0.4, 0.75], "out_of_fold": figures, "test": figures}
-        show_points({"balanced": point})
 
-    page = AppTest.from_function(points).run()
-    assert [element.value for element in page.subheader] == [
-        "Operating points, held-out training patients",
-        "Operating points, test set",
+def test_operating_points_are_shown_for_each_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    measured = SUMMARY | {"operating_points": {"balanced": FIGURES, "screening": FIGURES}}
+    monkeypatch.setattr(
+        sys.modules[__name__],
+        "SPEC",
+        replace(
+            SPEC, operating_points={"balanced": POINT, "screening": POINT | {"threshold": 0.5}}
+        ),
+    )
+    page = shown(monkeypatch, tmp_path, {"chest_xray/test": measured})
+    assert [element.value for element in page.subheader][-2:] == [
+        "Operating points, where they were fitted, out of fold",
+        "Operating points, official test set",
     ]
-    assert page.table[0].value["threshold"].tolist() == ["60.0 %"]
+    # 100 normals and 1,100 pneumonias: 80 % and 95 % of them are judged rightly.
+    assert page.table[1].value["called pneumonia"].tolist() == ["20", "1,045"]
+    assert "threshold of 60 %" in texts(page)
+    page.selectbox[1].set_value("screening").run()
+    assert "threshold of 50 %" in texts(page)
 
 
 def test_missing_description_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

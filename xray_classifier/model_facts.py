@@ -27,6 +27,8 @@ FIGURES = {
 }
 FRACTIONS = ("accuracy", "sensitivity", "specificity", "undecided", "decided_right")
 
+POINT_FIGURES = ("sensitivity", "specificity", "undecided", "decided_right")
+
 
 def training_sentences(spec: ModelSpec) -> str:
     """Say what a model was trained on, in Markdown."""
@@ -65,6 +67,23 @@ def confusion_rows(confusion: Sequence[Sequence[int]]) -> list[Row]:
     ]
 
 
+def confusion_at(found: Mapping[str, Any], point: str) -> list[list[int]]:
+    """Count forced verdicts at an operating point, from what was measured of it.
+
+    Args:
+        found: what `evaluate` recorded on one data set.
+        point: name of the operating point.
+
+    Returns:
+        [[true normal, false pneumonia], [false normal, true pneumonia]]
+    """
+    well, ill = (sum(counts) for counts in found["confusion"])
+    figures = found["operating_points"][point]
+    cleared = round(figures["specificity"][0] * well)
+    called = round(figures["sensitivity"][0] * ill)
+    return [[cleared, well - cleared], [ill - called, called]]
+
+
 def point_rows(points: Mapping[str, Mapping[str, Any]], measured: str) -> list[Row]:
     """Write operating points with what they gave.
 
@@ -79,9 +98,9 @@ def point_rows(points: Mapping[str, Mapping[str, Any]], measured: str) -> list[R
             "uncertain": " to ".join(_percent(end) for end in point["band"]),
         }
         | {
-            figure: f"{_percent(value)} ({_percent(low)} to {_percent(high)})"
+            figure.replace("_", " "): f"{_percent(value)} ({_percent(low)} to {_percent(high)})"
             for figure, (value, low, high) in point[measured].items()
-            if figure in ("sensitivity", "specificity")
+            if figure in POINT_FIGURES
         }
         for name, point in points.items()
         if measured in point

@@ -23,7 +23,8 @@ WHAT_TO_UPLOAD = f"""
   them in a report.
 """
 WHAT_COMES_BACK = """
-- A network's probability of pneumonia, and the verdict that follows from it.
+- A network's probability of pneumonia, and the verdict that follows from it; *uncertain* where a
+  human must decide.
 - Reasons for doubt, where the image gives any. What is no upright chest X-ray is refused.
 - On demand a heatmap of what raised the score.
 - No diagnosis: *normal* does not mean healthy, and *pneumonia* does not mean that a doctor would

@@ -12,6 +12,7 @@ from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.model_facts import (
     DATA_SETS,
     border_sentence,
+    confusion_at,
     confusion_rows,
     figure_rows,
     gate_rows,
@@ -24,6 +25,7 @@ from xray_classifier.page_charts import CURVES, show_curve
 from xray_classifier.page_shared import show_heading
 from xray_classifier.spec import ModelSpec, read_spec
 
+TEST = "chest_xray/test"
 MODEL_CARD = loading.MODEL_FOLDER / "MODEL_CARD.md"
 
 WHERE_IT_FAILS = """
@@ -31,8 +33,9 @@ WHERE_IT_FAILS = """
 - **Other hospitals**: not measured here. Published networks trained on these images fell to an AUC
   of .54 to .65 on children elsewhere.
 - **Side views and other parts of the body**: never tried. The gate may let them through.
-- **Other diseases**: it knows two words, and calls everything one of them.
+- **Other diseases**: it knows normal and pneumonia, and calls everything one of them or uncertain.
 - **Rare pneumonia**: of what it calls pneumonia, fewer children are ill where fewer are ill at all.
+  Where the model is calibrated, a pre-test probability takes that into account.
 """
 
 
@@ -48,7 +51,7 @@ def show_model_page(name: str) -> None:
     st.markdown(f"**{spec.title}** (`{spec.name}`, `{spec.short_hash}`)")
     show_origin(spec)
     show_results(spec)
-    show_points(getattr(spec, "operating_points", {}))
+    show_points(spec)
     show_checks(spec, gate_results)
     show_card(MODEL_CARD)
 
@@ -78,17 +81,35 @@ def show_results(spec: ModelSpec) -> None:
     )
     left, right = st.columns(2, gap="large")
     left.table(figure_rows(found["figures"]), hide_index=True, alt="Figures with intervals")
-    right.markdown(f"Verdicts at the threshold of {100 * found['threshold']:.3g} %:")
-    right.table(confusion_rows(found["confusion"]), hide_index=True, alt="Confusion matrix")
+    with right:
+        show_confusion(spec, found)
     curves = found.get("curves", {})
     for column, (key, curve) in zip(st.columns(3, gap="large"), CURVES.items(), strict=True):
         with column:
             show_curve(curve, curves.get(key))
 
 
-def show_points(points: dict[str, Any]) -> None:
-    """Show the operating points, where the model has any."""
-    for measured, where in (("out_of_fold", "held-out training patients"), ("test", "test set")):
+def show_confusion(spec: ModelSpec, found: dict[str, Any]) -> None:
+    """Show the confusion matrix, at the operating point that is chosen where there are some."""
+    threshold, confusion = found["threshold"], found["confusion"]
+    points = list(found.get("operating_points", {}))
+    if points:
+        point = st.selectbox("Operating point", points, key="point", bind="query-params")
+        threshold = spec.point(point).threshold
+        confusion = confusion_at(found, point or points[0])
+    st.markdown(f"Verdicts at the threshold of {100 * threshold:.3g} %, none left uncertain:")
+    st.table(confusion_rows(confusion), hide_index=True, alt="Confusion matrix")
+
+
+def show_points(spec: ModelSpec) -> None:
+    """Show what the operating points gave where they were fitted and on the test set."""
+    on_test = spec.results.get(TEST, {}).get("operating_points", {})
+    points = {
+        name: point | ({"test": on_test[name]} if name in on_test else {})
+        for name, point in spec.operating_points.items()
+    }
+    places = (("out_of_fold", "where they were fitted, out of fold"), ("test", "official test set"))
+    for measured, where in places:
         rows = point_rows(points, measured)
         if rows:
             st.subheader(f"Operating points, {where}")
