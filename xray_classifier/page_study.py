@@ -141,7 +141,7 @@ def headline(result: Result) -> str:
     """Say the verdict in a few words."""
     probability = result.probability or 0.0
     if result.verdict == UNCERTAIN:
-        return "Uncertain: a human must decide"
+        return "Uncertain" if NOT_VALID in result.warnings else "Uncertain: a human must decide"
     chance = probability if result.verdict == PNEUMONIA else 1 - probability
     return f"{str(result.verdict).capitalize()} {percent(chance)}"
 
