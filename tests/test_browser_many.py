@@ -181,7 +181,7 @@ def test_folder_is_chosen_as_a_whole(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     page.get_by_text("Choose a whole folder").click()
-    expect(page.get_by_text("Upload directory")).to_be_visible()
+    expect(page.get_by_text("Upload directories")).to_be_visible()
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(tmp_path / "xrays")
     expect_counts(page, "1 pneumonia · 1 normal")
     expect_rows(page, *(f"xrays/{name}" for name in reversed(NAMES)))

@@ -59,7 +59,8 @@ def test_slice_judges_one_at_least_and_stops_when_time_is_up() -> None:
     assert numbers(worklist) == [3, 2, 1]
     worklist.advance(slow, 60)
     assert (worklist.finished, numbers(worklist)) == (True, [4, 3, 2, 1])
-    worklist.advance(lambda source: pytest.fail(source.name), 60)
+    worklist.advance(judge, 60)  # nothing is left
+    assert len(worklist.studies) == 4
 
 
 def test_what_fails_unexpectedly_is_tried_again() -> None:
