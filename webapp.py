@@ -6,13 +6,21 @@ import streamlit as st
 
 from xray_classifier.page_judge import show_judge_page
 from xray_classifier.page_model import show_model_page
-from xray_classifier.page_shared import TITLE, choose_model
+from xray_classifier.page_shared import (
+    TITLE,
+    choose_how,
+    choose_model,
+)
+from xray_classifier.page_uploads import keep_in_memory
 
 
 def main() -> None:
     """Draw the page that is asked for; the choices stand beside both."""
+    keep_in_memory()
     pages = [
-        st.Page(lambda: show_judge_page(name), title="Judge X-rays", default=True),
+        st.Page(
+            lambda: show_judge_page(name, choose_how(name)), title="Judge X-rays", default=True
+        ),
         st.Page(lambda: show_model_page(name), title="About the model", url_path="model"),
     ]
     page = st.navigation(pages, position="top")

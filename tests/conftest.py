@@ -19,7 +19,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,6 +120,30 @@ def tiny_classifier() -> Classifier:
     return Classifier(tiny_model(), spec)
 
 
+POINTS = {
+    "balanced": {"threshold": 0.7, "band": [0.6, 0.8], "criterion": "equal", "out_of_fold": {}},
+    "screening": {"threshold": 0.2, "band": [0.1, 0.3], "criterion": "99 %", "out_of_fold": {}},
+}
+
+
+def pointed_classifier() -> Classifier:
+    """The tiny model, as if calibrated for a prevalence of .74, with two operating points."""
+    from xray_classifier.prediction import Classifier
+    from xray_classifier.spec import ModelSpec
+
+    spec = ModelSpec(
+        "pointed",
+        "Pointed",
+        "pointed.keras",
+        sha256="ef" * 32,
+        bytes=1,
+        threshold=0.7,
+        calibration_prevalence=0.74,
+        operating_points=POINTS,
+    )
+    return Classifier(tiny_model(), spec)
+
+
 def square_layers() -> list[Any]:
     """Layers that answer only to what is brighter than .5: see `square_model`."""
     import keras
@@ -202,6 +226,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         skip("no Chromium is installed (Debian: apt-get install chromium)")
+    expect.set_options(timeout=2 * START_SECONDS * 1000)  # a busy machine is slow, not wrong
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield browser

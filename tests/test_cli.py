@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, encoded, squares, tiny_model, zipped
+from conftest import ROOT, encoded, pointed_classifier, squares, tiny_model, zipped
+from dicom_files import IDENTIFIER, dicom
 from PIL import Image
+from pydicom import dcmread
 
 from xray_classifier import (
-    cli,
+    cli_training,
     explanation_check,
     gate,
     kaggle_data,
@@ -148,12 +150,17 @@ GROUPS = {"", "data", "train"}
 
 def test_commands_are_those_of_the_readme() -> None:
     assert {*ALL} == GROUPS | {
+        "calibrate",
+        "card",
+        "cross-validate",
+        "spread",
         "data check",
         "data download",
         "data show",
         "evaluate",
         "explain",
         "explain-check",
+        "study",
         "predict",
         "report",
         "stress",
@@ -296,6 +303,8 @@ def test_rows_have_exactly_the_fields_and_types_of_the_contract(
         "model": "tiny",
         "message": "",
         "warnings": [],
+        "operating_point": "fixed",
+        "post_test_probability": None,
     }
     assert ill == normal | {
         "file": "dir/a.png",
@@ -530,6 +539,62 @@ def test_originals_are_judged_by_the_shipped_model(data: Path) -> None:
     assert {(row["status"], row["model"]) for row in rows} == {("ok", "default")}
 
 
+# operating points
+
+
+@pytest.fixture
+def pointed(monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = pointed_classifier()
+    monkeypatch.setattr(loading, "load_classifier", lambda model: classifier)
+
+
+def test_prediction_takes_operating_point_and_pretest_probability(
+    pointed: None, tmp_path: Path, capsys: Captured
+) -> None:
+    path = flat(tmp_path / "a.png", 90)  # sigmoid(8 * 90 / 255 - 4) = .2356
+    command = ["predict", str(path), "--format", "jsonl", "--operating-point", "screening"]
+    assert main([*command, "--pretest", "0.1"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["operating_point"], row["threshold"]) == ("screening", 0.2)
+    assert row["verdict"] == "uncertain"
+    # odds .3082 / 2.846 * .1111 = .01203
+    assert row["post_test_probability"] == pytest.approx(0.01189, abs=1e-4)
+
+
+def test_unknown_operating_point_is_an_error_that_names_the_known(
+    pointed: None, tmp_path: Path, capsys: Captured
+) -> None:
+    path = flat(tmp_path / "a.png", 90)
+    assert main(["predict", str(path), "--operating-point", "keen"]) == 2
+    assert "no operating point 'keen'; it has: balanced, screening." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "1", "10", "-0.1"])
+def test_impossible_pretest_probability_is_wrong_usage(text: str, capsys: Captured) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "a.png", "--pretest", text])
+    assert f"{text} is not between 0 and 1" in capsys.readouterr().err
+
+
+def test_pretest_probability_of_an_uncalibrated_model_is_an_error(
+    tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    path = flat(tmp_path / "a.png", 90)
+    assert main(["predict", str(path), "--pretest", "0.1"]) == 2
+    assert "Model tiny is not calibrated" in capsys.readouterr().err
+
+
+def test_rejected_dicom_leaves_the_exit_status_at_0(
+    tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    path = tmp_path / "scan"
+    path.write_bytes(dicom(Modality="CT"))
+    assert main(["predict", str(path), "--format", "jsonl"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["status"] == "rejected"
+    assert "Modality (0008,0060) is CT" in row["message"]
+
+
 # evaluate
 
 
@@ -553,9 +618,26 @@ def test_evaluation_prints_figures_and_writes_files(
         "sensitivity",
         "specificity",
         "auc",
+        "brier",
+        "ece",
+        "gate:",
+        "accuracy",  # less that of the article's model
     ]
     assert str(out) in written.err
     assert len(list(out.iterdir())) == 6
+
+
+def test_evaluation_compares_with_the_baseline_and_spoils_the_images(
+    drawn: Path, models: Path, few_resamples: None, tmp_path: Path, capsys: Captured
+) -> None:
+    spec = replace(read_spec(models / "tiny.json"), name="article")
+    write_spec(spec, models / "article.json")
+    command = ["evaluate", "tiny", "--data", str(drawn), "--out", str(tmp_path / "out")]
+    assert main([*command, "--robustness"]) == 0
+    assert "accuracy less that of article: 0.0000" in capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert found["compared"]["mcnemar_p"] == 1
+    assert "JPEG quality" in found["robustness"]
 
 
 def test_evaluation_without_record_leaves_the_model_folder_alone(
@@ -758,7 +840,7 @@ def test_training_gets_what_was_asked_for(
 
 
 def test_each_recipe_has_its_command() -> None:
-    assert cli.TRAINABLE.keys() == RECIPES.keys()
+    assert cli_training.TRAINABLE.keys() == RECIPES.keys()
 
 
 def test_weights_that_are_not_installed_are_one_line_of_error(
@@ -1000,8 +1082,13 @@ def test_report_writes_the_readme(
 ) -> None:
     readme = tmp_path / "README.md"
     stress = f"{reporting.STRESS_START}\nold\n{reporting.STRESS_END}"
-    readme.write_text(f"before\n{reporting.START}\nold\n{reporting.END}\n{stress}\nafter\n")
-    monkeypatch.setattr(reporting.update_readme, "__defaults__", (readme, models))
+    archive = f"{reporting.ARCHIVE_START}\nold\n{reporting.ARCHIVE_END}"
+    archive += f"{reporting.BENCHMARKS_START}\nold\n{reporting.BENCHMARKS_END}"
+    readme.write_text(
+        f"before\n{reporting.START}\nold\n{reporting.END}\n{stress}\n{archive}\nafter\n"
+    )
+    defaults = (readme, models, tmp_path / "none.json", tmp_path / "none.json")
+    monkeypatch.setattr(reporting.update_readme, "__defaults__", defaults)
     assert main(["report"]) == 0
     text = readme.read_text()
     assert "| 569 | 91.2%" in text
@@ -1051,6 +1138,84 @@ def test_missing_gate_stops_predict(
     monkeypatch.setattr(gate, "load_gate", missing)
     assert main(["predict", str(flat(tmp_path / "a.png", 90))]) == 2
     assert "error: The gate is missing." in capsys.readouterr().err
+
+
+# study
+
+
+def test_study_writes_a_report_of_the_format_that_its_name_asks_for(
+    tiny: Classifier, tmp_path: Path, capsys: Captured
+) -> None:
+    file = flat(tmp_path / "Zoe.png", 204)
+    for ending, start in ((".json", b"{"), (".pdf", b"%PDF-")):
+        out = tmp_path / "new" / f"report{ending}"
+        assert main(["study", str(file), "--out", str(out)]) == 0
+        assert capsys.readouterr().out == f"{out}\n"
+        assert out.read_bytes().startswith(start)
+    values = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert values["probability"] == pytest.approx(1 / (1 + np.exp(-2.4)), abs=1e-5)
+    assert (values["verdict"], values["model"]["sha256"]) == ("pneumonia", "ab" * 32)
+    assert "Zoe" not in str(values)
+    assert [path.name for path in (tmp_path / "new").iterdir() if path.name[0] == "."] == []
+
+
+def test_study_names_the_file_if_that_is_wanted(tiny: Classifier, tmp_path: Path) -> None:
+    file, out = flat(tmp_path / "Zoe.png", 204), tmp_path / "report.json"
+    assert main(["study", str(file), "--out", str(out), "--with-file-name"]) == 0
+    assert json.loads(out.read_text())["file"] == "Zoe.png"
+
+
+@pytest.mark.parametrize("name", ["report.dcm", "report.sr.dcm"])
+def test_study_keeps_the_identity_of_a_dicom_file_only_if_that_is_wanted(
+    tiny: Classifier, tmp_path: Path, name: str
+) -> None:
+    file, out = tmp_path / "IM0001", tmp_path / name
+    file.write_bytes(dicom())
+    assert main(["study", str(file), "--out", str(out)]) == 0
+    assert dcmread(out).PatientName == ""
+    assert IDENTIFIER.encode() not in out.read_bytes()
+    assert main(["study", str(file), "--out", str(out), "--keep-identity"]) == 0
+    assert dcmread(out).PatientID == IDENTIFIER
+
+
+def test_study_of_what_the_gate_rejects_says_why(
+    tiny: Classifier, tiny_gate: gate.Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    command = ["study", str(flat(tmp_path / "white.png", 255)), "--out", str(tmp_path / "r.json")]
+    assert main(command) == 0
+    values = json.loads((tmp_path / "r.json").read_text())
+    assert (values["status"], values["probability"]) == ("rejected", None)
+    assert main([*command, "--no-gate"]) == 0
+    values = json.loads((tmp_path / "r.json").read_text())
+    assert [warning["code"] for warning in values["warnings"]] == ["not_valid"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["missing.png", "--out", "r.pdf"], 2, "There is no file"),
+        (["text.png", "--out", "r.pdf"], 1, "not an image that can be read"),
+        (["ok.png", "--out", "r.doc"], 2, "r.doc ends in none of .sr.dcm, .dcm, .pdf, .json"),
+        (["ok.png", "--out", "r.dcm"], 2, "made of DICOM files only"),
+        (["ok.png", "--out", "r.pdf", "--keep-identity"], 2, "never names the patient"),
+    ],
+)
+def test_study_that_cannot_be_had_is_said(
+    tiny: Classifier,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+    arguments: list[str],
+    status: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flat(tmp_path / "ok.png", 204)
+    (tmp_path / "text.png").write_text("no image")
+    assert main(["study", *arguments]) == status
+    assert message in said(capsys)
+    assert not list(tmp_path.glob("r.*"))
 
 
 # explain

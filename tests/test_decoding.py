@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import encoded, gradient
+from hostile_bombs import pages, scans_of
+from hostile_pictures import chunk, png
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -352,6 +354,51 @@ def test_file_of_exactly_the_limit_is_read(monkeypatch: pytest.MonkeyPatch) -> N
 def test_pixels_are_limited(file: bytes, extent: str) -> None:
     with pytest.raises(UnreadableImageError, match=f"has {extent} pixels; the limit is 64 million"):
         decode(file)
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour", "limit"), [(8, 2, 19), (8, 4, 19), (8, 6, 19), (16, 0, 38)]
+)
+def test_pixels_of_more_than_a_byte_are_limited_to_fewer(
+    depth: int, colour: int, limit: int
+) -> None:
+    with pytest.raises(UnreadableImageError, match=f"6200 x 6200.*such is {limit} million in all"):
+        decode(png(6200, 6200, depth, colour))
+
+
+def test_palette_that_may_be_transparent_counts_as_colour() -> None:
+    parts = [chunk(b"PLTE", bytes(6)), chunk(b"tRNS", bytes(2)), chunk(b"IDAT", b"")]
+    with pytest.raises(UnreadableImageError, match="such is 19 million in all"):
+        decode(png(5000, 5000, 8, 3, *parts))
+
+
+def test_progressive_jpeg_is_read() -> None:
+    image = decode(encoded(gradient(), "JPEG", quality=95, progressive=True)).astype(int)
+    assert np.abs(image - gradient()).mean() < 2
+
+
+def test_jpeg_of_very_many_scans_is_refused_at_once() -> None:
+    start = time.perf_counter()
+    with pytest.raises(UnreadableImageError, match=r"stored in 3005 scans.*Save it as plain JPEG"):
+        decode(scans_of(1000, 3000))
+    assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        png(64, 64, 8, 0, chunk(b"prVt", b"") * 60_000, chunk(b"IDAT", b"")),
+        encoded(gradient(), "JPEG")[:2]
+        + b"\xff\xfe\0\2" * 60_000
+        + encoded(gradient(), "JPEG")[2:],
+        pages(60_000, ring=True),
+    ],
+)
+def test_file_in_very_many_pieces_is_refused_at_once(file: bytes) -> None:
+    start = time.process_time()
+    with pytest.raises(UnreadableImageError, match=r"not an image|damaged"):
+        decode(file)
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("claiming", [png_claiming, bmp_claiming])

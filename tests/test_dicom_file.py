@@ -12,9 +12,8 @@ from dicom_files import IDENTIFIER, NAME, dataset, dicom, image_of, lookup_table
 from pydicom import Dataset
 from pydicom.uid import JPEG2000, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from xray_classifier import dicom_file
 from xray_classifier.decoding import MAX_BYTES, decode
-from xray_classifier.dicom_file import KEPT, Header, MeteredStream, name_of, read
+from xray_classifier.dicom_file import KEPT, Header, name_of, read
 from xray_classifier.errors import UnreadableImageError
 
 SECONDS = 2
@@ -133,14 +132,6 @@ def test_deflated_file_that_is_cut_off_is_refused() -> None:
 def test_deep_nesting_is_refused_not_a_crash() -> None:
     with pytest.raises(UnreadableImageError, match="damaged or incomplete"):
         decode(beginning() + NESTED * 3000)
-
-
-def test_stream_can_be_read_so_many_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dicom_file, "MAX_READS", 2)
-    stream = MeteredStream(b"abc")
-    assert stream.read(1) + stream.read(1) == b"ab"
-    with pytest.raises(ValueError, match="over 2 reads"):
-        stream.read(1)
 
 
 # Missing pieces that pydicom understands

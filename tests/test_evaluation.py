@@ -75,7 +75,7 @@ def written(
     out.mkdir()
     for name in ("predictions.csv", "metrics.json", "grid.png"):
         (out / name).write_text("old")
-    write_evaluation(evaluation, drawn, out)
+    write_evaluation(evaluation, evaluation.summary, drawn, out)
     return out
 
 
@@ -258,14 +258,15 @@ def test_folder_for_the_results_and_relative_paths_are_understood(
     monkeypatch.chdir(drawn.parent)
     data, out = Path(drawn.name), tmp_path / "not" / "there yet"
     samples = samples_of_split(data, "test")
-    write_evaluation(Evaluation(samples, evaluation.probabilities, 0.5), data, out)
+    other = Evaluation(samples, evaluation.probabilities, 0.5)
+    write_evaluation(other, other.summary, data, out)
     assert rows_of(out / "predictions.csv") == rows_of(written / "predictions.csv")
 
 
 def test_grid_shows_images_with_label_and_probability(
     evaluation: Evaluation, drawn: Path, grids: list[dict[str, int]], tmp_path: Path
 ) -> None:
-    write_evaluation(evaluation, drawn, tmp_path)
+    write_evaluation(evaluation, evaluation.summary, drawn, tmp_path)
     (grid,) = grids
     assert len(grid) == 7
     assert grid["normal\npneumonia 66.9 %"] == 150  # sigmoid(8 * 150 / 255 - 4)
@@ -278,6 +279,6 @@ def test_grid_shows_a_choice_of_many_images_always_the_same(
     samples = samples_of_split(drawn, "train")
     many = Evaluation(samples, np.linspace(0, 1, len(samples)), 0.5)
     for out in ("a", "b"):
-        write_evaluation(many, drawn, tmp_path / out)
+        write_evaluation(many, many.summary, drawn, tmp_path / out)
     assert len(grids[0]) == GRID_IMAGES
     assert grids[0] == grids[1]

@@ -23,6 +23,7 @@ MAY_IMPORT_KERAS_AT_ONCE = {
     "architecture.py",
     "augmentation.py",
     "checkpoints.py",
+    "distribution.py",
     "training.py",
     "efficientnet_lite.py",
     "perturbations.py",
@@ -89,7 +90,8 @@ def test_graph_knows_a_few_true_arrows() -> None:
 
 def test_streamlit_is_only_in_the_pages() -> None:
     users = {name for name, tree in TREES.items() if "streamlit" in libraries(ast.walk(tree))}
-    assert users == {PAGE, *PAGE_MODULES}
+    assert PAGE in users
+    assert users <= {PAGE, *PAGE_MODULES}
 
 
 def test_nothing_but_pages_knows_pages() -> None:

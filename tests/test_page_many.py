@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from xray_classifier.scoring import judge_source
 if TYPE_CHECKING:
     from xray_classifier.gate import Gate
     from xray_classifier.prediction import Classifier
+from xray_classifier.sources import Source
 
 File = tuple[str, bytes, str]
 
@@ -37,6 +38,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier, tiny_gate
 
     st.cache_resource.clear()
     monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
+    monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
     monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
     monkeypatch.setattr(page_many, "SLICE", 60)
     return AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
@@ -101,7 +103,7 @@ def test_probability_never_looks_like_a_certainty(
         image = np.full((40, 50), 9, np.uint8)
         return Result(image, 0.5, probability=1.0, verdict="pneumonia")
 
-    monkeypatch.setattr("xray_classifier.scoring.classify", sure)
+    monkeypatch.setattr("xray_classifier.scoring.classify_radiograph", sure)
     assert column(upload(page, *FOUR[:2]), "probability") == pytest.approx([99.9, 99.9])
 
 
@@ -237,9 +239,9 @@ def test_nothing_is_judged_twice_but_with_another_model(
 ) -> None:
     judged: list[str] = []
 
-    def note(source: object, **models: object) -> object:
-        judged.append(source.name)  # type: ignore[attr-defined]
-        return judge_source(source, **models)  # type: ignore[arg-type]
+    def note(source: Source, **models: Any) -> object:
+        judged.append(source.name)
+        return judge_source(source, **models)
 
     monkeypatch.setattr(page_many, "judge_source", note)
     upload(page, *FOUR[:2])

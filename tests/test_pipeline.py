@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import encoded, gradient
+from conftest import encoded, gradient, pointed_classifier
 
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.gate import Gate
-from xray_classifier.pipeline import Result, classify, classify_radiograph
+from xray_classifier.pipeline import Choices, Result, classify, classify_radiograph
 from xray_classifier.prediction import Classifier
 from xray_classifier.radiograph import Radiograph
 
@@ -121,7 +121,7 @@ def test_rejected_image_gets_the_reason_and_no_number(
 def test_rejected_image_gets_a_number_with_a_mark_if_that_is_wanted(
     tiny_classifier: Classifier, tiny_gate: Gate
 ) -> None:
-    result = classify(flat(255), tiny_classifier, tiny_gate, enforce=False)
+    result = classify(flat(255), tiny_classifier, tiny_gate, Choices(enforce=False))
     assert (result.status, result.verdict, result.warnings) == ("ok", "pneumonia", ("not_valid",))
     assert result.probability == pytest.approx(WHITE, abs=1e-5)
 
@@ -138,6 +138,43 @@ def test_image_of_another_population_is_judged_with_a_warning(
 def test_gate_changes_nothing_for_an_image_that_it_lets_through(
     tiny_classifier: Classifier, tiny_gate: Gate, enforce: bool
 ) -> None:
-    behind = classify(flat(90), tiny_classifier, tiny_gate, enforce)
+    behind = classify(flat(90), tiny_classifier, tiny_gate, Choices(enforce=enforce))
     alone = classify(flat(90), tiny_classifier)
     assert (behind.probability, behind.warnings) == (alone.probability, ())
+
+
+# Choices
+
+
+@pytest.mark.parametrize(
+    ("choice", "name", "threshold", "verdict"),
+    [(None, "balanced", 0.7, "normal"), ("screening", "screening", 0.2, "uncertain")],
+)
+def test_operating_point_decides_the_verdict(
+    choice: str | None, name: str, threshold: float, verdict: str
+) -> None:
+    result = classify(flat(90), pointed_classifier(), None, Choices(choice))  # .2356
+    assert (result.operating_point, result.threshold) == (name, threshold)
+    assert result.verdict == verdict
+
+
+def test_pretest_probability_changes_neither_probability_nor_verdict() -> None:
+    classifier = pointed_classifier()
+    plain = classify(flat(200), classifier)
+    informed = classify(flat(200), classifier, None, Choices(pretest=0.01))
+    assert (informed.probability, informed.verdict) == (plain.probability, plain.verdict)
+    assert plain.post_test_probability is None
+    assert informed.post_test_probability is not None
+    assert informed.post_test_probability < 0.2 < 0.9 < (informed.probability or 0)
+
+
+def test_pretest_probability_of_a_model_that_is_not_calibrated_is_refused(
+    tiny_classifier: Classifier,
+) -> None:
+    with pytest.raises(ModelUnavailableError, match="tiny is not calibrated, so no post-test"):
+        classify(flat(90), tiny_classifier, None, Choices(pretest=0.1))
+
+
+def test_rejected_image_has_no_post_test_probability(tiny_gate: Gate) -> None:
+    result = classify(flat(255), pointed_classifier(), tiny_gate, Choices(pretest=0.1))
+    assert (result.status, result.post_test_probability) == ("rejected", None)

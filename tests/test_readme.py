@@ -11,13 +11,19 @@ from conftest import ROOT
 from xray_classifier.cautions import CAUTIONS
 from xray_classifier.cli import build_parser
 from xray_classifier.reporting import (
+    ARCHIVE_END,
+    ARCHIVE_START,
+    BENCHMARKS_END,
+    BENCHMARKS_START,
     END,
     START,
     STRESS_END,
     STRESS_START,
+    benchmarks_table,
     results_table,
     stress_table,
 )
+from xray_classifier.sizing import archive_table
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\.venv/bin/python -m xray_classifier (.+)$", README, re.MULTILINE)
@@ -32,6 +38,16 @@ def test_stress_table_is_the_one_that_report_writes() -> None:
     shown = README.split(STRESS_START)[1].split(STRESS_END)[0].strip()
     assert shown == stress_table()
     assert "default: change" in shown
+
+
+def test_benchmarks_table_is_the_one_that_report_writes() -> None:
+    shown = README.split(BENCHMARKS_START)[1].split(BENCHMARKS_END)[0].strip()
+    assert shown == benchmarks_table()
+
+
+def test_archive_table_is_the_one_that_report_writes() -> None:
+    shown = README.split(ARCHIVE_START)[1].split(ARCHIVE_END)[0].strip()
+    assert shown == archive_table()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

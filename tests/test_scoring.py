@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import encoded, gradient, tiny_model, zipped
+from conftest import encoded, gradient, pointed_classifier, tiny_model, zipped
+from dicom_files import dicom
 
 from xray_classifier.decoding import MAX_BYTES
+from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.gate import Gate
-from xray_classifier.pipeline import classify
+from xray_classifier.pipeline import Choices, classify
 from xray_classifier.prediction import Classifier
-from xray_classifier.scoring import Row, judge_source, list_files, score
+from xray_classifier.scoring import AHEAD, Row, judge_source, list_files, score
 from xray_classifier.sources import Source
 
 UNREADABLE_DEVICE = Path("/proc/self/mem")  # a regular file that even root cannot read from
@@ -153,6 +155,8 @@ def test_row_has_the_fields_of_the_contract() -> None:
         "model",
         "message",
         "warnings",
+        "operating_point",
+        "post_test_probability",
     ]
 
 
@@ -163,7 +167,7 @@ def test_image_is_judged_as_on_the_page(
     path = flat(tmp_path / "a.png", grey)
     (row,) = score({"shown": path}, tiny_classifier)
     page = classify(path.read_bytes(), tiny_classifier)
-    assert row == Row("shown", "ok", page.probability, verdict, 0.5, "tiny", "", ())
+    assert row == Row("shown", "ok", page.probability, verdict, 0.5, "tiny", "", (), "fixed")
     assert row.probability == pytest.approx(1 / (1 + np.exp(4 - 8 * grey / 255)), abs=1e-5)
 
 
@@ -195,7 +199,7 @@ def test_file_that_is_no_image_becomes_a_row_that_says_why(
     path = tmp_path / "a.png"
     path.write_bytes(content)
     (row,) = score({"a.png": path}, tiny_classifier)
-    assert row == Row("a.png", "unreadable", None, None, 0.5, "tiny", row.message, ())
+    assert row == Row("a.png", "unreadable", None, None, 0.5, "tiny", row.message, (), "fixed")
     assert message in row.message
 
 
@@ -249,12 +253,39 @@ def test_one_bad_file_never_stops_the_rest(tiny_classifier: Classifier, tmp_path
     assert [row.status for row in rows] == ["unreadable", "ok", "unreadable", "ok"]
 
 
-def test_rows_come_one_by_one(tiny_classifier: Classifier, tmp_path: Path) -> None:
-    rows = score({"a": flat(tmp_path / "a", 100), "b": tmp_path / "b"}, tiny_classifier)
+def test_rows_come_one_by_one_and_few_files_are_read_ahead(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    files = {f"{number:02}": tmp_path / f"{number:02}" for number in range(AHEAD + 3)}
+    flat(files["00"], 100)
+    rows = score(files, tiny_classifier)
     assert isinstance(rows, Iterator)
     assert next(rows).status == "ok"
-    flat(tmp_path / "b", 100)  # not looked at before its turn
-    assert next(rows).status == "ok"
+    last = max(files)
+    flat(files[last], 100)  # not looked at before its turn is near
+    statuses = [row.status for row in rows]
+    assert statuses == ["unreadable"] * (AHEAD + 1) + ["ok"]
+
+
+@pytest.mark.parametrize("size", [(40, 50), (1300, 900), (500, 500), (501, 499)])
+def test_answer_is_that_of_the_page_to_the_last_bit(
+    size: tuple[int, int], tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encoded(gradient(*size), "JPEG"))
+    (row,) = score({"a.jpg": path}, tiny_classifier)
+    assert row.probability == classify(path.read_bytes(), tiny_classifier).probability
+
+
+def test_rows_stay_in_order_and_whole_over_many_files(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    greys = {f"{grey:03}": grey for grey in range(0, 256, 3)}
+    files = {name: flat(tmp_path / name, grey) for name, grey in greys.items()}
+    rows = list(score(files, tiny_classifier))
+    assert [row.file for row in rows] == list(files)
+    expected = [1 / (1 + np.exp(4 - 8 * grey / 255)) for grey in greys.values()]
+    assert [row.probability for row in rows] == pytest.approx(expected, abs=1e-5)
 
 
 def grey(value: int) -> bytes:
@@ -317,14 +348,14 @@ def test_rejected_file_is_a_row_with_the_reason(
 ) -> None:
     path = flat("white.png", 255)
     (row,) = score({"white.png": path}, tiny_classifier, tiny_gate)
-    assert row == Row("white.png", "rejected", None, None, 0.5, "tiny", "It is white.", ())
+    assert row == Row("white.png", "rejected", None, None, 0.5, "tiny", "It is white.", (), "fixed")
 
 
 def test_rejected_file_is_judged_with_a_mark_without_the_gate(
     here: Path, tiny_classifier: Classifier, tiny_gate: Gate
 ) -> None:
     path = flat("white.png", 255)
-    (row,) = score({"white.png": path}, tiny_classifier, tiny_gate, enforce=False)
+    (row,) = score({"white.png": path}, tiny_classifier, tiny_gate, Choices(enforce=False))
     assert (row.status, row.verdict, row.message) == ("ok", "pneumonia", "")
     assert row.warnings == ("not_valid",)
 
@@ -334,3 +365,32 @@ def test_chest_of_another_population_is_flagged(
 ) -> None:
     (row,) = score({"black.png": flat("black.png", 0)}, tiny_classifier, tiny_gate)
     assert (row.status, row.warnings) == ("ok", ("outside_population",))
+
+
+def test_dicom_of_something_else_is_rejected_not_unreadable(
+    here: Path, tiny_classifier: Classifier
+) -> None:
+    Path("scan").write_bytes(dicom(Modality="CT"))
+    (row,) = score({"scan": Path("scan")}, tiny_classifier)
+    assert (row.status, row.probability, row.verdict) == ("rejected", None, None)
+    assert "its Modality (0008,0060) is CT" in row.message
+
+
+# Choices
+
+
+def test_operating_point_and_pretest_probability_reach_the_row(here: Path) -> None:
+    classifier = pointed_classifier()
+    path = flat("grey.png", 90)  # sigmoid(8 * 90 / 255 - 4) = .2356
+    (row,) = score({"grey.png": path}, classifier, None, Choices("screening", 0.1))
+    assert (row.operating_point, row.threshold, row.verdict) == ("screening", 0.2, "uncertain")
+    assert row.probability == pytest.approx(0.2356, abs=1e-4)
+    # odds .3082 / (.74 / .26) * (.1 / .9) = .01203
+    assert row.post_test_probability == pytest.approx(0.01203 / 1.01203, abs=1e-4)
+
+
+def test_unknown_operating_point_stops_before_the_first_file(
+    here: Path, tiny_classifier: Classifier
+) -> None:
+    with pytest.raises(ModelUnavailableError, match="no operating point 'keen'; it has: fixed"):
+        next(score({"a": Path("a")}, tiny_classifier, None, Choices("keen")))

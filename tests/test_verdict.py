@@ -4,19 +4,41 @@ import math
 
 import pytest
 
-from xray_classifier.verdict import judge, percent
+from xray_classifier.operating_point import OperatingPoint
+from xray_classifier.verdict import force, judge, percent
+
+BAND = OperatingPoint("balanced", 0.7, 0.6, 0.8)
 
 
 @pytest.mark.parametrize("threshold", [0.057, 0.5, 0.9])
 def test_pneumonia_begins_exactly_at_the_threshold(threshold: float) -> None:
-    assert judge(threshold, threshold) == "pneumonia"
-    assert judge(math.nextafter(threshold, 0), threshold) == "normal"
-    assert judge(math.nextafter(threshold, 1), threshold) == "pneumonia"
+    point = OperatingPoint.fixed(threshold)
+    below, above = math.nextafter(threshold, 0), math.nextafter(threshold, 1)
+    verdicts = ["normal", "pneumonia", "pneumonia"]
+    assert [judge(p, point) for p in (below, threshold, above)] == verdicts
+    assert [force(p, threshold) for p in (below, threshold, above)] == verdicts
 
 
 @pytest.mark.parametrize(("probability", "verdict"), [(0.0, "normal"), (1.0, "pneumonia")])
 def test_extremes_are_judged(probability: float, verdict: str) -> None:
-    assert judge(probability, 0.5) == verdict
+    assert judge(probability, BAND) == verdict
+    assert judge(probability, OperatingPoint.fixed(0.5)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("probability", "verdict"),
+    [
+        (math.nextafter(0.6, 0), "normal"),
+        (0.6, "uncertain"),
+        (0.7, "uncertain"),
+        (math.nextafter(0.8, 0), "uncertain"),
+        (0.8, "pneumonia"),
+    ],
+)
+def test_band_is_uncertain_from_its_low_end_to_below_its_high_end(
+    probability: float, verdict: str
+) -> None:
+    assert judge(probability, BAND) == verdict
 
 
 @pytest.mark.parametrize(

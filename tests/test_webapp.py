@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import ROOT, encoded, gradient, squares
+from conftest import ROOT, encoded, gradient, pointed_classifier, squares
 from dicom_files import BIRTH, IDENTIFIER, NAME, dicom
 from streamlit.testing.v1 import AppTest
 
@@ -16,6 +17,8 @@ from xray_classifier import gate, loading
 from xray_classifier.cautions import CAUTIONS
 from xray_classifier.decoding import MAX_BYTES
 from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.page_study import notes_on_numbers
+from xray_classifier.spec import ModelSpec
 
 if TYPE_CHECKING:
     from xray_classifier.gate import Gate
@@ -31,6 +34,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier, tiny_gate
 
     st.cache_resource.clear()
     monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
+    monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
     monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
     return AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
 
@@ -57,7 +61,7 @@ def test_standing_line_is_on_the_page_with_and_without_an_image(page: AppTest) -
 def test_upload_shows_verdict_probability_threshold_model_and_hash(page: AppTest) -> None:
     upload(page, encoded(WHITISH))  # sigmoid(8 * 254 / 255 - 4) = .981
     assert page.header[0].value == "Pneumonia 98.1 %"
-    assert "At or above the threshold of 50 %." in texts(page)
+    assert "Pneumonia is called from 50.0 % on." in texts(page)
     assert "Tiny (`tiny`, `abababab`)" in texts(page)
     assert len(page.image) == 1
 
@@ -92,7 +96,7 @@ def test_page_says_that_it_takes_dicom(page: AppTest) -> None:
 def test_normal_verdict_names_the_probability_of_both(page: AppTest) -> None:
     upload(page, encoded(BLACKISH))  # sigmoid(8 / 255 - 4) = .019
     assert page.header[0].value == "Normal 98.1 %"
-    assert "Below the threshold of 50 %." in texts(page)
+    assert "Pneumonia is called from 50.0 % on." in texts(page)
 
 
 @pytest.mark.parametrize(
@@ -242,3 +246,65 @@ def test_configuration_limits_uploads_and_tells_visitors_no_internals() -> None:
     assert config["server"]["enableXsrfProtection"] is True
     assert config["client"]["showErrorDetails"] == "none"
     assert config["browser"]["gatherUsageStats"] is False
+
+
+# Operating points and pre-test probability
+
+
+@pytest.fixture
+def pointed(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    classifier = pointed_classifier()
+    monkeypatch.setattr(loading, "load_classifier", lambda name, source: classifier)
+    monkeypatch.setattr(loading, "read_facts", lambda name: classifier.spec)
+    return page.run()
+
+
+def test_model_without_points_offers_none(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "read_facts", lambda name: ModelSpec("m", "M", "m.keras"))
+    page.run()
+    assert [choice.label for choice in page.sidebar.selectbox] == ["Model"]
+    assert not page.sidebar.number_input
+
+
+def test_verdict_within_the_band_is_uncertain(pointed: AppTest) -> None:
+    upload(pointed, encoded(np.full((50, 50), 155, np.uint8)))  # sigmoid(.863) = .703
+    assert pointed.header[0].value == "Uncertain: a human must decide"
+    assert (
+        "Operating point *balanced*: normal below 60.0 %, pneumonia from 80.0 % on, and between "
+        "them uncertain." in texts(pointed)
+    )
+    assert "assumes that 74.0 % of such patients have pneumonia" in texts(pointed)
+
+
+def test_operating_point_changes_the_verdict_and_not_the_probability(pointed: AppTest) -> None:
+    upload(pointed, encoded(np.full((50, 50), 155, np.uint8)))
+    pointed.sidebar.selectbox[1].set_value("screening").run()
+    assert pointed.header[0].value == "Pneumonia 70.3 %"
+    assert "Operating point *screening*" in texts(pointed)
+
+
+def test_pretest_probability_adds_the_post_test_probability(pointed: AppTest) -> None:
+    upload(pointed, encoded(np.full((50, 50), 155, np.uint8)))
+    pointed.sidebar.number_input[0].set_value(10.0).run()
+    # odds 2.37 / 2.846 * .1111 = .0925; .0925 / 1.0925 = .0847
+    after = pointed.get("progress")[1].proto
+    assert after.text == "With the pre-test probability given: 8.5 %"
+    assert pointed.header[0].value == "Uncertain: a human must decide"
+
+
+def test_what_the_test_set_gave_stands_beside_the_point() -> None:
+    figures = {"sensitivity": [0.98, 0.96, 0.99], "specificity": [0.95, 0.92, 0.97]}
+    results = {"chest_xray/test": {"images": 624, "operating_points": {"balanced": figures}}}
+    spec = replace(pointed_classifier().spec, results=results)
+    note = notes_on_numbers(spec.point("balanced"), spec)[0]
+    assert note == (
+        "Measured on the 624 images of the official test set, without the uncertain verdict: "
+        "sensitivity 98.0 % (96.0 % to 99.0 %), specificity 95.0 % (92.0 % to 97.0 %)."
+    )
+
+
+def test_out_of_fold_figures_stand_in_until_the_test_set_is_met() -> None:
+    figures = {"sensitivity": [0.98, 0.96, 0.99], "specificity": [0.95, 0.92, 0.97]}
+    spec = pointed_classifier().spec
+    point = replace(spec.point("screening"), out_of_fold=figures)
+    assert "Measured out of fold, where it was fitted" in notes_on_numbers(point, spec)[0]

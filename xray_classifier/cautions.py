@@ -36,6 +36,12 @@ CAUTIONS = {
 }
 """Sentences by code word. Who reads the rows of `predict` relies on the words: rename none."""
 
+NO_DIAGNOSIS = (
+    "The number is what a network learned from one hospital's images makes of this one. It is no "
+    "diagnosis; a radiologist's reading decides."
+)
+"""Stands under every number."""
+
 
 def sentences(codes: Iterable[str]) -> list[str]:
     """Write code words as sentences for people, in their order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 
 import numpy as np
@@ -11,13 +10,26 @@ from PIL import Image, ImageOps
 
 from xray_classifier.dicom import decode_dicom, is_dicom
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.radiograph import GreyImage, Radiograph, check_extent, too_many_pixels
+from xray_classifier.metered import MeteredStream
+from xray_classifier.radiograph import (
+    GreyImage,
+    Radiograph,
+    check_extent,
+    check_scans,
+    too_many_pixels,
+)
+from xray_classifier.tiff_pieces import MAX_PIECES, count_pieces
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_BYTES = 50 * 1024 * 1024
 
+MAX_UNPACKED = 76_000_000
+"""Bytes of a decoded picture that is not 8-bit grey; of it up to three copies are made."""
+
 SUPPORTED = "DICOM, JPEG, PNG, WebP, BMP or TIFF"
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a TIFF tag, and its value for a negative
+_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # that Pillow keeps a pixel in, else 4
+_ROWS = 256  # that are scaled at once, in 8 bytes a pixel
 
 # Pillow warns of huge or odd files; here they are refused, or decoded all the same. Set once,
 # since warnings.catch_warnings is not safe with threads.
@@ -55,7 +67,7 @@ def decode(data: bytes) -> Radiograph:
 def _decode_picture(data: bytes) -> GreyImage:
     with _open(data) as image:
         try:
-            _check(image)
+            _check(image, data)
             return _to_grey(image)
         except UnreadableImageError:
             raise
@@ -66,8 +78,14 @@ def _decode_picture(data: bytes) -> GreyImage:
 
 
 def _open(data: bytes) -> Image.Image:
+    pieces = count_pieces(data)
+    if pieces > MAX_PIECES:
+        raise UnreadableImageError(
+            f"The TIFF image is stored in {pieces} pieces; at most {MAX_PIECES} can be read. Save "
+            "it as PNG."
+        )
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(MeteredStream(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(too_many_pixels("more than 178 million")) from error
     except Exception as error:
@@ -76,8 +94,12 @@ def _open(data: bytes) -> Image.Image:
         ) from error
 
 
-def _check(image: Image.Image) -> None:
-    check_extent(*image.size)
+def _check(image: Image.Image, data: bytes) -> None:
+    width, height = image.size
+    check_extent(width, height)
+    _check_depth(image)
+    if image.format in ("JPEG", "MPO"):
+        check_scans(data, width * height)
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise UnreadableImageError(
@@ -85,18 +107,32 @@ def _check(image: Image.Image) -> None:
         )
 
 
+def _check_depth(image: Image.Image) -> None:
+    """Refuse what is small enough in pixels, but not with so many bytes for each."""
+    width, height = image.size
+    size = 4 if image.has_transparency_data else _BYTES.get(image.mode, 4)
+    if image.format == "WEBP":
+        size = 6  # its decoder has canvases of its own
+    if size > 1 and width * height * size > MAX_UNPACKED:
+        raise UnreadableImageError(
+            f"The image has {width} x {height} pixels, in colour or of more than 8 bits; the "
+            f"limit for such is {MAX_UNPACKED // size // 1_000_000} million in all. Save it as "
+            "8-bit grey, or scale it down, to about 2000 x 2000 for example."
+        )
+
+
 def _to_grey(image: Image.Image) -> GreyImage:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I") or upright.mode == "F":
-        grey = _scale_to_8_bits(np.asarray(upright))
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = _scale_to_8_bits(np.asarray(image))
         negative = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
         return 255 - grey if negative else grey  # Pillow does so only up to 8 bits
-    if upright.has_transparency_data:
-        coloured = upright.convert("RGBA")
+    if image.has_transparency_data:
+        coloured = image if image.mode == "RGBA" else image.convert("RGBA")
         black = Image.new("L", coloured.size, 0)
         black.paste(coloured.convert("L"), mask=coloured.getchannel("A"))
         return np.asarray(black)
-    return np.asarray(upright.convert("L"))
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
 
 
 def _scale_to_8_bits(values: NDArray[np.generic]) -> GreyImage:
@@ -118,7 +154,11 @@ def _scale_to_8_bits(values: NDArray[np.generic]) -> GreyImage:
         full = next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if peak < 2**bits), peak)
     if values.dtype == np.uint16:  # by table: a quarter of the memory
         return _rounded(np.arange(2**16) * (255 / full))[values]
-    return _rounded(values.astype(np.float64) * (255 / full))
+    grey = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), _ROWS):
+        rows = slice(start, start + _ROWS)
+        grey[rows] = _rounded(values[rows].astype(np.float64) * (255 / full))
+    return grey
 
 
 def _rounded(values: NDArray[np.floating]) -> GreyImage:

@@ -6,7 +6,6 @@ never becomes a Python object. PS3.5 and PS3.10 are parts of the DICOM standard.
 
 from __future__ import annotations
 
-import io
 import logging
 import struct
 import warnings
@@ -31,15 +30,13 @@ from pydicom.uid import (
 )
 
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.metered import MeteredStream
 
 # pydicom's warnings and logs quote header values, so they are kept from everybody. Set once, since
 # warnings.catch_warnings is not safe with threads.
 warnings.filterwarnings("ignore", module=r"pydicom\.")
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 config.settings.reading_validation_mode = config.IGNORE
-
-MAX_READS = 50_000
-"""A radiograph's header has some hundred elements, each read in two or three pieces."""
 
 MAX_INFLATED = 64 * 2**20
 """Bytes of a deflated file; 4300 x 4300 pixels of 16 bits take 37 MB."""
@@ -205,28 +202,6 @@ def name_of(uid: Any) -> str:
     """The name that the standard gives to a UID; empty for others, which are not to be quoted."""
     known = UID(str(uid or ""))
     return known.name if known.name != known else ""
-
-
-class MeteredStream(io.BytesIO):
-    """Bytes that can be read in so many pieces only.
-
-    Millions of empty elements or fragments fit into a file; parsing them takes minutes.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self._left = MAX_READS
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read on.
-
-        Raises:
-            ValueError: too many pieces were read.
-        """
-        self._left -= 1
-        if self._left < 0:
-            raise ValueError(f"over {MAX_READS} reads")
-        return super().read(size)
 
 
 def _guess_syntax(start: bytes) -> UID:

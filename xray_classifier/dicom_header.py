@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from xray_classifier.dicom_file import DicomFile, Header
-from xray_classifier.errors import UnreadableImageError
+from xray_classifier.errors import RejectedImageError
 
 AGES = range(1, 6)
 """Ages in completed years of the children that the models were trained on."""
@@ -50,12 +50,12 @@ def check_is_chest_radiograph(file: DicomFile) -> None:
     """Refuse what is no single picture of a chest by X-rays, naming the tag that says so.
 
     Raises:
-        UnreadableImageError: no pixels, another modality, another kind of object or another part
+        RejectedImageError: no pixels, another modality, another kind of object or another part
             of the body.
     """
     reason = _lacks_pixels(file) or _is_other_modality(file) or _shows_other_part(file.header)
     if reason:
-        raise UnreadableImageError(f"{reason} Choose the frontal chest radiograph of the study.")
+        raise RejectedImageError(f"{reason} Choose the frontal chest radiograph of the study.")
 
 
 def find_cautions(header: Header) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from xray_classifier.dicom_file import Header
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.radiograph import check_extent
 
-MAX_SAMPLES = 40_000_000
+MAX_SAMPLES = 38_000_000
 """Pixels times channels; OpenJPEG takes 6 bytes for each. A detector has at most 4300 x 4300."""
 
 NEGATIVE, PALETTE, RGB, SUBSAMPLED = "MONOCHROME1", "PALETTE COLOR", "RGB", "YBR_FULL_422"

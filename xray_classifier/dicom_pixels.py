@@ -7,6 +7,7 @@ PackBits. Sections refer to PS3.5 of the DICOM standard.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.encaps import generate_fragments, parse_basic_offsets
 
-from xray_classifier.dicom_file import DicomFile, MeteredStream, name_of
+from xray_classifier.dicom_file import DicomFile, name_of
 from xray_classifier.dicom_layout import RGB, SUBSAMPLED, Layout
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.metered import MeteredStream
+from xray_classifier.radiograph import check_scans
 
 _NATIVE = {
     *(uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian),
@@ -28,6 +31,7 @@ _NATIVE = {
 }
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
 _UNDEFINED = 0xFFFFFFFF  # the length of an element that holds compressed fragments
+_MAX_JPEG_2000 = 16 * 2**20  # bytes; OpenJPEG decodes some 6 MB a second on a core
 _END = b"\xff\xd9"  # of a JPEG, JPEG-LS or JPEG 2000 stream
 _END_REACH = 16  # bytes; one of padding may stand behind the end, some writers leave more
 
@@ -140,6 +144,7 @@ def _jpeg(stream: bytes, layout: Layout) -> StoredPixels:
     """Decode JPEG of 8, 12 or 16 bits, lossy or not (8.2.1); lossy colour becomes luma."""
     claim = _jpeg_claim(stream)
     _compare(stream, claim, layout)
+    check_scans(stream, claim.height * claim.width)
     if claim.components == 1 or claim.lossless:
         return _from_stream(imagecodecs.jpeg8_decode(stream), layout, claim.precision)
     # Without a marker libjpeg takes three components for YCbCr, whatever the header says.
@@ -162,7 +167,13 @@ def _jpeg_2000(stream: bytes, layout: Layout) -> StoredPixels:
     x, y, x0, y0, *_, components, precision = struct.unpack_from(">8IHB", stream, 8)
     claim = _Claim(y - y0, x - x0, components, (precision & 0x7F) + 1)
     _compare(stream, claim, layout)
-    values = imagecodecs.jpeg2k_decode(stream)
+    if len(stream) > _MAX_JPEG_2000:
+        raise UnreadableImageError(
+            f"The DICOM file holds {len(stream) / 2**20:.0f} MB of JPEG 2000, which would take too "
+            f"long to decode; the limit is {_MAX_JPEG_2000 // 2**20} MB. Export the radiograph "
+            "uncompressed."
+        )
+    values = imagecodecs.jpeg2k_decode(stream, numthreads=os.cpu_count())
     if values.dtype.kind == "i":
         half = 2 ** (claim.precision - 1)
         counted = values.view(f"u{values.dtype.itemsize}") + half  # wraps around

@@ -2,6 +2,7 @@
 
 XrayClassifierError
 ├── UnreadableImageError    the bytes are not an image that we can judge
+│   └── RejectedImageError  they are one, but by its header no chest radiograph
 ├── ModelUnavailableError   a model file is missing, or is not what its JSON says
 └── DatasetError            a folder of radiographs cannot be used as it is
 
@@ -15,6 +16,10 @@ class XrayClassifierError(Exception):
 
 class UnreadableImageError(XrayClassifierError):
     """The bytes are not an image that can be decoded."""
+
+
+class RejectedImageError(UnreadableImageError):
+    """The header of the file says that it is no chest radiograph."""
 
 
 class ModelUnavailableError(XrayClassifierError):

@@ -29,16 +29,17 @@ from xray_classifier.files import replace_atomically
 from xray_classifier.metrics import (
     Labels,
     Probabilities,
+    Weights,
     confusion,
     measure,
-    patient_intervals,
+    with_intervals,
 )
 from xray_classifier.pipeline import classify_radiograph
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import squeeze
 from xray_classifier.progress import track
 from xray_classifier.radiograph import Radiograph
-from xray_classifier.verdict import judge, percent
+from xray_classifier.verdict import force, percent
 
 HOLDOUT = "holdout"
 """The patients of train and val that training kept for validation, by `split_by_patient`."""
@@ -66,19 +67,25 @@ class Evaluation:
         return np.array([sample.label for sample in self.samples], np.intp)
 
     @cached_property
+    def patients(self) -> list[str]:
+        """The patient of each radiograph."""
+        return [sample.patient for sample in self.samples]
+
+    @cached_property
     def summary(self) -> dict[str, Any]:
         """Compute the figures, each as [value, low, high] with its 95 % interval."""
-        patients = [sample.patient for sample in self.samples]
-        figures = measure(self.labels, self.probabilities, self.threshold)
-        intervals = patient_intervals(self.labels, self.probabilities, patients, self.threshold)
+
+        def figures(weights: Weights) -> dict[str, float]:
+            return measure(self.labels, self.probabilities, self.threshold, weights)
+
         table = confusion(self.labels, self.probabilities, self.threshold)
         return {
             "images": len(self.samples),
-            "patients": len(set(patients)),
+            "patients": len(set(self.patients)),
             "data_sha256": fingerprint(self.samples),
             "threshold": self.threshold,
             "confusion": table.tolist(),
-            "figures": {name: [value, *intervals[name]] for name, value in figures.items()},
+            "figures": with_intervals(figures, self.labels, self.patients),
         }
 
 
@@ -116,14 +123,20 @@ def evaluate(samples: Sequence[Sample], classifier: Classifier) -> Evaluation:
     return Evaluation(list(samples), np.array(probabilities), classifier.spec.threshold)
 
 
-def write_evaluation(evaluation: Evaluation, data: Path, out: Path) -> None:
+def write_evaluation(evaluation: Evaluation, found: dict[str, Any], data: Path, out: Path) -> None:
     """Write metrics.json, predictions.csv, classification_report.txt and the plots to `out`.
 
     The grid shows patients: `out` must not be published.
+
+    Args:
+        evaluation: the answers.
+        found: all that was made of them, for metrics.json.
+        data: the folder of the data set.
+        out: a folder.
     """
     out.mkdir(parents=True, exist_ok=True)
     with replace_atomically(out / "metrics.json") as path:
-        path.write_text(json.dumps(evaluation.summary, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     with replace_atomically(out / "classification_report.txt") as path:
         path.write_text(_report(evaluation), encoding="utf-8")
     _write_predictions(evaluation, data, out / "predictions.csv")
@@ -158,7 +171,7 @@ def _write_predictions(evaluation: Evaluation, data: Path, target: Path) -> None
         writer.writerow(["file", "label", "probability", "verdict"])
         for sample, probability in zip(evaluation.samples, evaluation.probabilities, strict=True):
             file = sample.path.relative_to(data).as_posix()
-            verdict = judge(probability, evaluation.threshold)
+            verdict = force(probability, evaluation.threshold)
             writer.writerow([file, LABELS[sample.label], f"{probability:.9g}", verdict])
 
 

@@ -91,7 +91,9 @@ class Gate:
         self._lock = threading.Lock()
         signature = [tf.TensorSpec((None, *INPUT_SHAPE), tf.float32)]
         self._forward = tf.function(
-            lambda batch: model(batch, training=False), input_signature=signature
+            lambda batch: model(batch, training=False),
+            input_signature=signature,
+            autograph=False,  # it would write temporary files
         )
         self.outputs(np.zeros((1, *INPUT_SHAPE), np.float32))  # traces the graph
 

@@ -49,6 +49,17 @@ def load_classifier(model: str = DEFAULT_MODEL, source: str | None = None) -> Cl
     return Classifier(load_verified(path, spec.sha256), spec)
 
 
+def read_facts(name: str) -> ModelSpec:
+    """Read the facts about a model in `model/`, without loading it.
+
+    Raises:
+        ModelUnavailableError: no such model, or its JSON is not in order.
+    """
+    if name not in model_names():
+        raise _unknown(name)
+    return read_spec(MODEL_FOLDER / f"{name}.json")
+
+
 def load_verified(path: Path, sha256: str, output_shape: Shape = PROBABILITY) -> Any:
     """Open a Keras file from (n, 500, 500, 1) tensors once its hash is proven.
 
@@ -73,13 +84,16 @@ def describe_model(model: str) -> Path | None:
         if path.is_file():
             return None
         raise ModelUnavailableError(f"There is no model file {path}. Check the path.")
-    description = MODEL_FOLDER / f"{model}.json"
     if model not in model_names():
-        raise ModelUnavailableError(
-            f"There is no model {model!r}. Give one of: {', '.join(model_names()) or '(none)'}; "
-            "or the path of a .keras or .h5 file."
-        )
-    return description
+        raise _unknown(model)
+    return MODEL_FOLDER / f"{model}.json"
+
+
+def _unknown(model: str) -> ModelUnavailableError:
+    return ModelUnavailableError(
+        f"There is no model {model!r}. Give one of: {', '.join(model_names()) or '(none)'}; "
+        "or the path of a .keras or .h5 file."
+    )
 
 
 def _check_name(model: str, description: Path, spec: ModelSpec) -> None:

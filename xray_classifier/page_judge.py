@@ -10,6 +10,7 @@ from xray_classifier.decoding import MAX_BYTES, SUPPORTED
 from xray_classifier.page_many import forget_many, show_many
 from xray_classifier.page_shared import TITLE, show_heading
 from xray_classifier.page_study import show_study
+from xray_classifier.pipeline import Choices
 from xray_classifier.sample import sample_png
 
 WHAT_TO_UPLOAD = f"""
@@ -18,10 +19,12 @@ WHAT_TO_UPLOAD = f"""
 - The radiograph itself, of a child of 1 to 5 years, upright and uncropped; not a photo of a screen,
   not a side view.
 - It stays in this server's memory while the page is open, and is never stored. Of a DICOM file's
-  header only what bears on the picture is read: no name, no identifier.
+  header only what bears on the picture is read: no name, no identifier, unless you ask for
+  them in a report.
 """
 WHAT_COMES_BACK = """
-- A network's probability of pneumonia, and the verdict that follows from it.
+- A network's probability of pneumonia, and the verdict that follows from it; *uncertain* where a
+  human must decide.
 - Reasons for doubt, where the image gives any. What is no upright chest X-ray is refused.
 - On demand a heatmap of what raised the score.
 - No diagnosis: *normal* does not mean healthy, and *pneumonia* does not mean that a doctor would
@@ -42,21 +45,21 @@ SAMPLE_NOTE = (
 SAMPLE, DRAWN = "sample", "drawn"  # in the address of the page
 
 
-def show_judge_page(name: str) -> None:
-    """Draw the page from top to bottom, for the model of that name."""
+def show_judge_page(name: str, choices: Choices) -> None:
+    """Draw the page from top to bottom, for the model of that name and what else was chosen."""
     show_heading(TITLE)
     uploads = choose_files()
     many = len(uploads) > 1 or any(is_zip(upload.getvalue()) for upload in uploads)
     if not many:
         forget_many()
     if many:
-        show_many(uploads, name)
+        show_many(uploads, name, choices)
     elif uploads:
-        show_study(uploads[0].getvalue(), name)
+        show_study(uploads[0].getvalue(), name, choices, uploads[0].name)
     elif st.query_params.get(SAMPLE) == DRAWN:
         st.info(SAMPLE_NOTE, icon=":material/draw:")
         st.button("Put the drawn sample away", on_click=_put_sample_away)
-        show_study(sample_png(), name)
+        show_study(sample_png(), name, choices)
     else:
         show_first_help()
 

@@ -21,6 +21,7 @@ from xray_classifier.cautions import sentences
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.page_shared import model_source, shared_classifier, shared_gate
 from xray_classifier.page_study import show_study
+from xray_classifier.pipeline import Choices
 from xray_classifier.scoring import judge_source
 from xray_classifier.sources import Source, sources_of_upload
 from xray_classifier.tables import csv_of_studies
@@ -36,6 +37,7 @@ _STATE, _OPEN = "many", "open_study"
 class _State:
     files: tuple[str, ...]
     model: str
+    choices: Choices
     worklist: Worklist
     stopped: bool = False
     opened: int | None = None
@@ -46,9 +48,9 @@ class _State:
         return not (self.worklist.finished or self.stopped or self.failure)
 
 
-def show_many(uploads: Sequence[UploadedFile], name: str) -> None:
+def show_many(uploads: Sequence[UploadedFile], name: str, choices: Choices) -> None:
     """Judge many files, and archives of them, with the model of that name."""
-    state = _state(uploads, name)
+    state = _state(uploads, name, choices)
     place = st.container()
     if state.opened is None:
         st.empty()  # takes away at once what stood here, before the page waits for a slice
@@ -64,19 +66,19 @@ def forget_many() -> None:
     st.session_state.pop(_STATE, None)
 
 
-def _state(uploads: Sequence[UploadedFile], name: str) -> _State:
-    """Keep the state while upload and model stay; of the same model nothing is judged twice."""
+def _state(uploads: Sequence[UploadedFile], name: str, choices: Choices) -> _State:
+    """Keep the state while upload and choices stay; by the same choices nothing is judged twice."""
     files = tuple(upload.file_id for upload in uploads)
     old: _State | None = st.session_state.get(_STATE)
-    if old and (old.files, old.model) == (files, name):
+    if old and (old.files, old.model, old.choices) == (files, name, choices):
         return old
     sources: dict[str, Source] = {}
     for upload in uploads:
         for source in sources_of_upload(upload.name, upload.getvalue()):
             sources[f"{upload.file_id}/{source.name}"] = source
-    known = old.worklist.studies if old and old.model == name else {}
+    known = old.worklist.studies if old and (old.model, old.choices) == (name, choices) else {}
     opened = old.opened if old and old.files == files else None
-    state = _State(files, name, Worklist(sources, known), opened=opened)
+    state = _State(files, name, choices, Worklist(sources, known), opened=opened)
     st.session_state[_STATE] = state
     return state
 
@@ -107,7 +109,7 @@ def _judge(state: _State) -> None:
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
             classifier = shared_classifier(state.model, model_source(state.model))
             gate = shared_gate()
-        judge = partial(judge_source, classifier=classifier, gate=gate)
+        judge = partial(judge_source, classifier=classifier, gate=gate, choices=state.choices)
         state.worklist.advance(judge, SLICE + SLOWER_PER_STUDY * len(state.worklist.studies))
     except ModelUnavailableError as error:
         state.failure = f"The model cannot be used, so there is no verdict. {error}"
@@ -211,4 +213,4 @@ def _show_opened(state: _State, number: int) -> None:
     except UnreadableImageError as error:
         st.error(str(error), icon=":material/broken_image:")
     else:
-        show_study(data, state.model)
+        show_study(data, state.model, state.choices, source.name, number)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import streamlit as st
 
 from xray_classifier import gate, loading
+from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.explanation import Explainer
 from xray_classifier.gate import Gate
+from xray_classifier.pipeline import DEFAULTS, Choices
 from xray_classifier.prediction import Classifier
 
 TITLE = "Pneumonia on children's chest X\u2011rays"  # a hyphen that does not break the line
@@ -50,6 +52,37 @@ def choose_model() -> str:
     names = sorted(loading.model_names(), key=lambda name: name != loading.DEFAULT_MODEL)
     chosen = st.sidebar.selectbox("Model", names, key="model", bind="query-params")
     return chosen or loading.DEFAULT_MODEL
+
+
+def choose_how(name: str) -> Choices:
+    """Offer what the model of that name lets a user choose about its verdicts."""
+    try:
+        spec = loading.read_facts(name)
+    except ModelUnavailableError:  # said where the model is asked for a verdict
+        return DEFAULTS
+    point = None
+    if len(spec.point_names) > 1:
+        point = st.sidebar.selectbox(
+            "Operating point",
+            spec.point_names,
+            key="point",
+            bind="query-params",
+            help="\n".join(f"- {n}: {spec.point(n).criterion}" for n in spec.point_names),
+        )
+    pretest = None
+    if spec.calibration_prevalence is not None:
+        pretest = st.sidebar.number_input(
+            "Pre-test probability in %",
+            0.1,
+            99.9,
+            None,
+            placeholder="not given",
+            key="pretest",
+            bind="query-params",
+            help="How many in a hundred such patients have pneumonia, before the X-ray is looked "
+            "at. The verdict stays as it is; a post-test probability is added.",
+        )
+    return Choices(point, pretest and pretest / 100)
 
 
 def model_source(name: str) -> str | None:

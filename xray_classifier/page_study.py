@@ -2,36 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import streamlit as st
 
-from xray_classifier.cautions import sentences
+from xray_classifier.cautions import NO_DIAGNOSIS, sentences
 from xray_classifier.decoding import decode
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.explanation import OPACITY, Heatmap, caveat, overlay, shrink
 from xray_classifier.gate import ADVICE
+from xray_classifier.operating_point import OperatingPoint
+from xray_classifier.page_export import offer_reports
 from xray_classifier.page_shared import (
     model_source,
     shared_classifier,
     shared_explainer,
     shared_gate,
 )
-from xray_classifier.pipeline import NOT_VALID, REJECTED, Result, classify_radiograph
+from xray_classifier.pipeline import (
+    DEFAULTS,
+    NOT_VALID,
+    REJECTED,
+    Choices,
+    Result,
+    classify_radiograph,
+)
 from xray_classifier.preprocessing import preprocess
 from xray_classifier.radiograph import GreyImage
 from xray_classifier.spec import ModelSpec
-from xray_classifier.verdict import NORMAL, PNEUMONIA, percent
+from xray_classifier.verdict import NORMAL, PNEUMONIA, UNCERTAIN, percent
+
+TEST = "chest_xray/test"
+COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
 
 
-def show_study(data: bytes, name: str) -> None:
-    """Judge the bytes of a file with the model of that name, and show what came of it."""
+def show_study(
+    data: bytes, name: str, choices: Choices = DEFAULTS, file_name: str = "", study: int = 1
+) -> None:
+    """Judge an image, show what came of it and offer reports.
+
+    Args:
+        data: the whole file.
+        name: of the model.
+        choices: what the visitor chose.
+        file_name: put into reports only on demand; empty if unknown.
+        study: the number that stands for the file in reports.
+    """
     try:
         radiograph = decode(data)
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
             classifier, gate = shared_classifier(name, model_source(name)), shared_gate()
         with st.spinner("Looking at the image …"):
-            result = classify_radiograph(radiograph, classifier, gate)
+            result = classify_radiograph(radiograph, classifier, gate, choices)
         if result.status == REJECTED and offer_output(result):
-            result = classify_radiograph(radiograph, classifier, gate, enforce=False)
+            anyway = replace(choices, enforce=False)
+            result = classify_radiograph(radiograph, classifier, gate, anyway)
     except UnreadableImageError as error:
         st.error(str(error), icon=":material/broken_image:")
     except ModelUnavailableError as error:
@@ -40,6 +67,7 @@ def show_study(data: bytes, name: str) -> None:
         )
     else:
         show(result, classifier.spec, name)
+        offer_reports(data, file_name, result, classifier.spec, name, study)
 
 
 def show(result: Result, spec: ModelSpec, name: str) -> None:
@@ -77,11 +105,11 @@ def show_images(image: GreyImage, caption: str, heatmap: Heatmap | None, spec: M
         left.image(
             overlay(image, heatmap, opacity / 100),
             caption="Heatmap: from violet, some effect, to yellow, most",
-            alt="The uploaded image under its heatmap",
+            alt="The image under its heatmap",
             width="stretch",
         )
         st.warning(caveat(heatmap, spec), icon=":material/warning:")
-    place.image(image, caption=caption, alt="The uploaded image as decoded", width="stretch")
+    place.image(image, caption=caption, alt="The image as decoded", width="stretch")
 
 
 def offer_output(result: Result) -> bool:
@@ -93,21 +121,69 @@ def offer_output(result: Result) -> bool:
 
 
 def show_verdict(result: Result, spec: ModelSpec) -> None:
-    """State verdict, probability, threshold, model and what the reader should know."""
+    """State verdict, probability, operating point, model and what the reader should know."""
     for sentence in sentences(result.warnings):
         st.warning(sentence, icon=":material/warning:")
-    probability, ill = result.probability or 0.0, result.verdict == PNEUMONIA
-    name, chance = (PNEUMONIA, probability) if ill else (NORMAL, 1 - probability)
     mark = "Not valid: " if NOT_VALID in result.warnings else ""
-    colour = "orange" if ill else "blue"
-    st.header(f"{mark}{name.capitalize()} {percent(chance)}", divider=colour)
+    st.header(f"{mark}{headline(result)}", divider=COLOURS[str(result.verdict)])
+    probability = result.probability or 0.0
     st.progress(probability, f"Probability of pneumonia {percent(probability)}")
-    st.markdown(
-        f"{'At or above' if ill else 'Below'} the threshold of {100 * result.threshold:g} %."
+    if result.post_test_probability is not None:
+        after = result.post_test_probability
+        st.progress(after, f"With the pre-test probability given: {percent(after)}")
+    point = spec.point(result.operating_point)
+    st.markdown(explain_point(point))
+    st.markdown("  \n".join([*notes_on_numbers(point, spec), model_line(spec)]))
+    st.warning(NO_DIAGNOSIS, icon=":material/warning:")
+
+
+def headline(result: Result) -> str:
+    """Say the verdict in a few words."""
+    probability = result.probability or 0.0
+    if result.verdict == UNCERTAIN:
+        return "Uncertain" if NOT_VALID in result.warnings else "Uncertain: a human must decide"
+    chance = probability if result.verdict == PNEUMONIA else 1 - probability
+    return f"{str(result.verdict).capitalize()} {percent(chance)}"
+
+
+def explain_point(point: OperatingPoint) -> str:
+    """Say from which probability on which verdict is given."""
+    if point.low == point.high:
+        return f"Pneumonia is called from {percent(point.threshold)} on."
+    return (
+        f"Operating point *{point.name}*: normal below {percent(point.low)}, pneumonia from "
+        f"{percent(point.high)} on, and between them uncertain."
     )
-    st.caption(f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)")
-    st.warning(
-        "The number is what a network learned from one hospital's images makes of this one. It is "
-        "no diagnosis; a radiologist's reading decides.",
-        icon=":material/warning:",
-    )
+
+
+def notes_on_numbers(point: OperatingPoint, spec: ModelSpec) -> list[str]:
+    """Say what the operating point gave where it was measured, and what the number assumes."""
+    notes = []
+    where, figures = measured(point, spec)
+    if figures:
+        parts = [
+            "{} {} ({} to {})".format(name, *map(percent, figures[name]))
+            for name in ("sensitivity", "specificity")
+        ]
+        notes.append(f"Measured {where}, without the uncertain verdict: {', '.join(parts)}.")
+    if spec.calibration_prevalence is not None:
+        notes.append(
+            f"The probability assumes that {percent(spec.calibration_prevalence)} of such "
+            "patients have pneumonia, as among those that the model learned from. Where it is "
+            "rarer, give a pre-test probability."
+        )
+    return notes
+
+
+def measured(point: OperatingPoint, spec: ModelSpec) -> tuple[str, Mapping[str, Any]]:
+    """Find what a point gave on the official test set, or else where it was fitted."""
+    found = spec.results.get(TEST, {})
+    if point.name in found.get("operating_points", {}):
+        where = f"on the {found['images']} images of the official test set"
+        return where, found["operating_points"][point.name]
+    return "out of fold, where it was fitted", point.out_of_fold
+
+
+def model_line(spec: ModelSpec) -> str:
+    """Name the model and its file."""
+    return f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)"

@@ -118,6 +118,11 @@ def coarsen(batch: Tensor, side: int) -> Tensor:
     return _each(batch, through_small)
 
 
+def turn(batch: Tensor, degrees: float) -> Tensor:
+    """Turn counter-clockwise about the centre; black comes in at the corners."""
+    return _each(batch, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
+
+
 def crop(batch: Tensor, fraction: float) -> Tensor:
     """Cut `fraction` of the side off at each edge and enlarge the rest to the same size."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xray_classifier.calibration import post_test
 from xray_classifier.decoding import decode
 from xray_classifier.gate import OUTSIDE_POPULATION, Gate
+from xray_classifier.operating_point import FIXED
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import preprocess
 from xray_classifier.radiograph import GreyImage, Radiograph
@@ -17,17 +19,39 @@ NOT_VALID = "not_valid"
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What a user may choose about how an image is judged.
+
+    Attributes:
+        operating_point: name of one of the model's; None for its default.
+        pretest: probability of pneumonia without the radiograph, in (0, 1); None for none.
+        enforce: False to let the model judge what the gate rejects, with the warning "not_valid".
+    """
+
+    operating_point: str | None = None
+    pretest: float | None = None
+    enforce: bool = True
+
+
+DEFAULTS = Choices()
+
+
+@dataclass(frozen=True)
 class Result:
     """What came of one image.
 
     Attributes:
         image: the radiograph as decoded, shape (height, width), uint8.
-        threshold: the verdict is "pneumonia" at this probability or above.
+        threshold: of the operating point that was applied, on the scale of `probability`.
         status: "ok", or "rejected" by the gate.
-        probability: of pneumonia, in [0, 1]; None if rejected.
-        verdict: "normal" or "pneumonia"; None if rejected.
+        probability: of pneumonia, in [0, 1], at the prevalence that the model was calibrated for;
+            None if rejected.
+        verdict: "normal", "pneumonia" or "uncertain"; None if rejected.
         message: why it is rejected; empty if ok.
         warnings: code words of `cautions` for what a reader of the verdict should know.
+        operating_point: the name of the one that was applied.
+        post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
+            without one, or if rejected.
     """
 
     image: GreyImage
@@ -37,10 +61,12 @@ class Result:
     verdict: str | None = None
     message: str = ""
     warnings: tuple[str, ...] = ()
+    operating_point: str = FIXED
+    post_test_probability: float | None = None
 
 
 def classify(
-    data: bytes, classifier: Classifier, gate: Gate | None = None, enforce: bool = True
+    data: bytes, classifier: Classifier, gate: Gate | None = None, choices: Choices = DEFAULTS
 ) -> Result:
     """Decode a file, let the gate look at it and, if it passes, a model judge it.
 
@@ -48,30 +74,52 @@ def classify(
         data: the whole image file.
         classifier: the model.
         gate: None to measure the classifier alone.
-        enforce: False to let the model judge what the gate rejects, with the warning "not_valid".
+        choices: what the user chose.
 
     Raises:
         UnreadableImageError: the bytes are not an image that can be judged.
-        ModelUnavailableError: the model's answer is no probability.
+        ModelUnavailableError: the model's answer is no probability, or it lacks what was chosen.
+        ValueError: the pre-test probability is not between 0 and 1.
     """
-    return classify_radiograph(decode(data), classifier, gate, enforce)
+    return classify_radiograph(decode(data), classifier, gate, choices)
 
 
 def classify_radiograph(
-    radiograph: Radiograph, classifier: Classifier, gate: Gate | None = None, enforce: bool = True
+    radiograph: Radiograph,
+    classifier: Classifier,
+    gate: Gate | None = None,
+    choices: Choices = DEFAULTS,
 ) -> Result:
     """Do the same for a decoded radiograph; its warnings are handed on to the result."""
     image, warnings = radiograph.image, radiograph.warnings
     tensor = preprocess(image)
-    threshold = classifier.spec.threshold
+    point = classifier.spec.point(choices.operating_point)
     if gate is not None:
         opinion = gate.judge(tensor)
-        if opinion.reason and enforce:
-            return Result(image, threshold, REJECTED, message=opinion.reason, warnings=warnings)
+        if opinion.reason and choices.enforce:
+            return Result(
+                image,
+                point.threshold,
+                REJECTED,
+                message=opinion.reason,
+                warnings=warnings,
+                operating_point=point.name,
+            )
         if opinion.reason:
             warnings = (*warnings, NOT_VALID)
         elif opinion.outside_population:
             warnings = (*warnings, OUTSIDE_POPULATION)
     probability = float(classifier.probabilities(tensor[None])[0])
-    verdict = judge(probability, threshold)
-    return Result(image, threshold, OK, probability, verdict, warnings=warnings)
+    pretest = choices.pretest
+    return Result(
+        image,
+        point.threshold,
+        OK,
+        probability,
+        judge(probability, point),
+        warnings=warnings,
+        operating_point=point.name,
+        post_test_probability=(
+            None if pretest is None else post_test(probability, classifier.spec, pretest)
+        ),
+    )

@@ -36,7 +36,9 @@ class Classifier:
         self.lock = threading.Lock()
         signature = [tf.TensorSpec((None, *INPUT_SHAPE), tf.float32)]
         self._forward = tf.function(
-            lambda batch: model(batch, training=False), input_signature=signature
+            lambda batch: model(batch, training=False),
+            input_signature=signature,
+            autograph=False,  # it would write temporary files
         )
         self.probabilities(np.zeros((1, *INPUT_SHAPE), np.float32))  # traces the graph
 

@@ -14,6 +14,8 @@ GreyImage = NDArray[np.uint8]
 
 MAX_PIXELS = 64_000_000  # 8000 x 8000; radiographs have at most about 4300 x 4300
 MIN_SIDE = 32
+MAX_SCANNED = 640_000_000  # pixels times scans; a progressive JPEG has about ten scans
+_SCAN = b"\xff\xda"  # begins a scan of a JPEG; within one, 0 follows every 0xFF
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,20 @@ def check_extent(width: int, height: int) -> None:
         raise UnreadableImageError(
             f"The image has {width} x {height} pixels; at least {MIN_SIDE} x {MIN_SIDE} are "
             "needed to show a chest. Upload the radiograph in its original size."
+        )
+
+
+def check_scans(stream: bytes, pixels: int) -> None:
+    """Refuse a JPEG of so many scans that decoding takes minutes: each costs as much as all.
+
+    Raises:
+        UnreadableImageError: scans times pixels over `MAX_SCANNED`.
+    """
+    scans = stream.count(_SCAN)
+    if scans * pixels > MAX_SCANNED:
+        raise UnreadableImageError(
+            f"The JPEG image is stored in {scans} scans, which would take too long to decode. "
+            "Save it as plain JPEG or PNG."
         )
 
 

@@ -17,7 +17,7 @@ from xray_classifier.preprocessing import SIDE, Tensor
 ARTICLE_LEARNING_RATE = 0.001
 STOP_PATIENCE = 3
 PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
-DEFAULT_EPOCHS = 10
+DEFAULT_EPOCHS = 8
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _augment_default(batch: Tensor, rng: np.random.Generator) -> Tensor:
     """
     batch = perturbations.move(batch, rng)
     batch = _sometimes(0.3, batch, rng, lambda some: perturbations.paste_text(some, rng))
-    margin = rng.uniform(0.05, 0.2)
+    margin = rng.uniform(0.1, 0.2)
     batch = _sometimes(0.5, batch, rng, lambda some: perturbations.swap_border(some, rng, margin))
     batch = _sometimes(0.15, batch, rng, lambda some: perturbations.erase_border(some, rng, margin))
     batch = perturbations.bend_grey(batch, np.exp(rng.uniform(-0.4, 0.4, (len(batch), 1, 1, 1))))

@@ -32,6 +32,19 @@ def describe(summary: dict[str, Any]) -> str:
         f"{name:12} {value:.4f}  (95 % interval over patients {low:.4f} to {high:.4f})"
         for name, (value, low, high) in summary["figures"].items()
     ]
+    for point, figures in summary.get("operating_points", {}).items():
+        shown = ", ".join(f"{name} {figures[name][0]:.4f}" for name in figures)
+        lines.append(f"{point}: {shown}")
+    if "gate" in summary:
+        gate = summary["gate"]
+        lines.append(f"gate: {gate['rejected']} rejected, {gate['flagged']} flagged")
+    if "compared" in summary:
+        compared = summary["compared"]
+        value, low, high = compared["difference"]["accuracy"]
+        lines.append(
+            f"accuracy less that of {compared['model']}: {value:.4f} ({low:.4f} to {high:.4f}), "
+            f"McNemar p {compared['mcnemar_p']:.2g}, DeLong p {compared['delong_p']:.2g}"
+        )
     return "\n".join(lines)
 
 

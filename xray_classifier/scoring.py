@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xray_classifier.errors import UnreadableImageError
+from xray_classifier.decoding import decode
+from xray_classifier.errors import RejectedImageError, UnreadableImageError
 from xray_classifier.gate import Gate
-from xray_classifier.pipeline import classify
+from xray_classifier.overlap import map_ahead
+from xray_classifier.pipeline import DEFAULTS, REJECTED, Choices, Result, classify_radiograph
 from xray_classifier.prediction import Classifier
-from xray_classifier.radiograph import GreyImage
-from xray_classifier.sources import Source, sources_of_files
+from xray_classifier.preprocessing import squeeze
+from xray_classifier.radiograph import GreyImage, Radiograph
+from xray_classifier.sources import Readable, Source, sources_of_files
+
+UNREADABLE = "unreadable"
+
+WORKERS = 2
+"""Threads that decode: with more, as many more large images would be in memory at once."""
+
+AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -22,13 +32,16 @@ class Row:
     Attributes:
         file: the path as given, joined with the path inside a given folder, "/"-separated; for a
             member of a ZIP archive `a.zip!/member`.
-        status: "ok", "unreadable", or "rejected" by the gate.
+        status: "ok", "unreadable", or "rejected" as no chest radiograph.
         probability: of pneumonia, in [0, 1]; None unless ok.
-        verdict: "normal" or "pneumonia"; None unless ok.
-        threshold: the verdict is "pneumonia" at this probability or above.
+        verdict: "normal", "pneumonia" or "uncertain"; None unless ok.
+        threshold: of the operating point, on the scale of `probability`.
         model: the model's name.
         message: why there is no verdict; empty if ok.
         warnings: code words of `cautions` for what a reader of the verdict should know.
+        operating_point: the name of the one that was applied.
+        post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
+            without one, or unless ok.
     """
 
     file: str
@@ -39,6 +52,8 @@ class Row:
     model: str
     message: str = ""
     warnings: tuple[str, ...] = ()
+    operating_point: str = ""
+    post_test_probability: float | None = None
 
 
 def list_files(given: Iterable[str]) -> dict[str, Path]:
@@ -57,64 +72,96 @@ def list_files(given: Iterable[str]) -> dict[str, Path]:
             raise FileNotFoundError(name)
         shown = name.replace(os.sep, "/")
         if path.is_dir():
-            files |= {f"{shown.rstrip('/')}/{inside}": path / inside for inside in _inside(path)}
+            files |= {
+                f"{shown.rstrip('/')}/{inside}": path / inside for inside in files_inside(path)
+            }
         else:
             files[shown] = path
     return dict(sorted(files.items()))
 
 
 def score(
-    files: dict[str, Path],
+    files: Mapping[str, Readable],
     classifier: Classifier,
     gate: Gate | None = None,
-    enforce: bool = True,
+    choices: Choices = DEFAULTS,
 ) -> Iterator[Row]:
-    """Judge files one by one, as `classify` does; what cannot be read becomes a row, too.
+    """Judge files in their order, as `classify` does; what cannot be judged becomes a row, too.
 
-    ZIP archives are told by their content, and each member becomes a row.
+    ZIP archives are told by their content, and each member becomes a row. Files are read and
+    decoded in threads while the model computes, at most `AHEAD` in advance.
+
+    Raises:
+        ModelUnavailableError: the model lacks what was chosen.
     """
-    for source in sources_of_files(files):
-        yield judge_source(source, classifier, gate, enforce)[0]
+    classifier.spec.point(choices.operating_point)  # before any work, and without a file, too
+    for source, prepared in map_ahead(_prepare, sources_of_files(files), WORKERS, AHEAD):
+        yield _judge(source.name, prepared.result, classifier, gate, choices)[0]
 
 
 def judge_source(
-    source: Source, classifier: Classifier, gate: Gate | None = None, enforce: bool = True
+    source: Source,
+    classifier: Classifier,
+    gate: Gate | None = None,
+    choices: Choices = DEFAULTS,
 ) -> tuple[Row, GreyImage | None]:
-    """Judge one file, as `classify` does: its row, and its image if it could be read."""
+    """Judge one file, as `classify` does: its row, and its image if it could be read.
+
+    Raises:
+        ModelUnavailableError: the model lacks what was chosen.
+    """
+    return _judge(source.name, lambda: decode(source.read()), classifier, gate, choices)
+
+
+def _judge(
+    name: str,
+    prepare: Callable[[], Radiograph],
+    classifier: Classifier,
+    gate: Gate | None,
+    choices: Choices,
+) -> tuple[Row, GreyImage | None]:
+    point = classifier.spec.point(choices.operating_point)
+
+    def row(status: str, message: str, result: Result | None = None) -> Row:
+        return Row(
+            file=name,
+            status=status,
+            probability=result.probability if result else None,
+            verdict=result.verdict if result else None,
+            threshold=point.threshold,
+            model=classifier.spec.name,
+            message=message,
+            warnings=result.warnings if result else (),
+            operating_point=point.name,
+            post_test_probability=result.post_test_probability if result else None,
+        )
+
     try:
-        result = classify(source.read(), classifier, gate, enforce)
+        result = classify_radiograph(prepare(), classifier, gate, choices)
+    except RejectedImageError as error:
+        return row(REJECTED, str(error)), None
     except UnreadableImageError as error:
-        return _unreadable(source.name, str(error), classifier), None
+        return row(UNREADABLE, str(error)), None
     except OSError as error:
-        message = f"The file cannot be read: {error.strerror}."
-        return _unreadable(source.name, message, classifier), None
-    row = Row(
-        file=source.name,
-        status=result.status,
-        probability=result.probability,
-        verdict=result.verdict,
-        threshold=result.threshold,
-        model=classifier.spec.name,
-        message=result.message,
-        warnings=result.warnings,
-    )
-    return row, result.image
+        return row(UNREADABLE, f"The file cannot be read: {error.strerror}."), None
+    return row(result.status, result.message, result), result.image
 
 
-def _inside(folder: Path) -> Iterator[str]:
+def _prepare(source: Source) -> Radiograph:
+    """Do all that needs no model. What waits for one takes 250 kB, whatever the file's size."""
+    radiograph = decode(source.read())
+    return Radiograph(squeeze(radiograph.image), radiograph.warnings)
+
+
+def files_inside(folder: Path) -> Iterator[str]:
     """List what is to be read, and the folders inside that cannot be listed: each gets a row."""
     closed: list[str] = []
     for parent, folders, names in os.walk(
         folder, onerror=lambda error: closed.append(error.filename)
     ):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
             path = Path(parent, name)
             if not name.startswith(".") and path.is_file():
                 yield path.relative_to(folder).as_posix()
     yield from (Path(name).relative_to(folder).as_posix() for name in closed)
-
-
-def _unreadable(name: str, message: str, classifier: Classifier) -> Row:
-    spec = classifier.spec
-    return Row(name, "unreadable", None, None, spec.threshold, spec.name, message)

@@ -6,10 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
 
 from xray_classifier.archives import MARK_LENGTH, Archive, is_zip
 from xray_classifier.decoding import MAX_BYTES
 from xray_classifier.errors import UnreadableImageError
+
+
+class Readable(Protocol):
+    """A path, or what can be opened like one."""
+
+    def open(self, mode: Literal["rb"], /) -> BinaryIO:
+        """Open it to read bytes."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,14 +34,14 @@ class Source:
     read: Callable[[], bytes]
 
 
-def sources_of_files(files: Mapping[str, Path]) -> Iterator[Source]:
+def sources_of_files(files: Mapping[str, Readable]) -> Iterator[Source]:
     """Go through files in their order; an archive is opened at its turn, for its members.
 
     Args:
-        files: paths by name.
+        files: paths by name; a ZIP archive in an object store is not opened.
     """
     for name, path in files.items():
-        if _begins_as_zip(path):
+        if isinstance(path, Path) and _begins_as_zip(path):
             yield from _members(name, path)
         else:
             yield Source(name, partial(read_image_file, path))
@@ -51,7 +60,7 @@ def count(sources: Iterable[Source]) -> int:
     return sum(1 for _ in sources)
 
 
-def read_image_file(path: Path) -> bytes:
+def read_image_file(path: Readable) -> bytes:
     """Read a file, but no more of it than shows that it is too large."""
     with path.open("rb") as stream:
         return stream.read(MAX_BYTES + 1)

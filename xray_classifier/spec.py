@@ -10,6 +10,7 @@ from typing import Any
 from xray_classifier.datasets import LABELS
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import replace_atomically
+from xray_classifier.operating_point import FIXED, OperatingPoint
 from xray_classifier.preprocessing import SIDE
 
 INPUT_SHAPE = (SIDE, SIDE, 1)
@@ -24,7 +25,14 @@ _REQUIRED = {
     "bytes": int,
     "threshold": float,
 }
-_OPTIONAL = {"download": str | None, "training": dict, "results": dict}
+_OPTIONAL = {
+    "download": str | None,
+    "calibration_prevalence": float | None,
+    "calibration": dict,
+    "operating_points": dict,
+    "training": dict,
+    "results": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -37,11 +45,16 @@ class ModelSpec:
         file: name of the model file, in the folder of the JSON.
         sha256: of the model file, hexadecimal; "" where nothing vouches for the file.
         bytes: size of the model file; 0 where nothing vouches for the file.
-        threshold: an image is called pneumonia at this probability or above, in (0, 1).
+        threshold: an image is called pneumonia at this probability or above, in (0, 1); that of
+            the operating point "balanced" where points were fitted.
         labels: class names by label.
         input_shape: (height, width, channels) of the tensor.
         scaling: from uint8 pixels to the tensor.
         download: Google Drive id or URL of the file, None where there is none.
+        calibration_prevalence: of pneumonia, that the probabilities assume; None for a model that
+            is not calibrated.
+        calibration: how the probabilities were calibrated, and on what.
+        operating_points: by name, as `OperatingPoint.to_json` gives them.
         training: data, split, recipe, seed and versions.
         results: what `evaluate --record` measured, by data set and split.
     """
@@ -56,6 +69,9 @@ class ModelSpec:
     input_shape: tuple[int, ...] = INPUT_SHAPE
     scaling: str = SCALING
     download: str | None = None
+    calibration_prevalence: float | None = None
+    calibration: dict[str, Any] = field(default_factory=dict)
+    operating_points: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
 
@@ -77,6 +93,38 @@ class ModelSpec:
                 f"The JSON of model {self.name} says threshold {self.threshold}; wanted is a "
                 "number between 0 and 1."
             )
+        prevalence = self.calibration_prevalence
+        if prevalence is not None and not 0 < prevalence < 1:
+            raise ModelUnavailableError(
+                f"The JSON of model {self.name} says calibration_prevalence {prevalence}; wanted "
+                "is a number between 0 and 1, or null."
+            )
+        for name in self.point_names:
+            self.point(name)
+
+    @property
+    def point_names(self) -> list[str]:
+        """The names of the model's operating points, the one taken by default first."""
+        return list(self.operating_points) or [FIXED]
+
+    def point(self, name: str | None = None) -> OperatingPoint:
+        """Give an operating point, the default one without a name.
+
+        Raises:
+            ModelUnavailableError: the model has no such point, or the JSON's is none.
+        """
+        name = name or self.point_names[0]
+        if name not in self.point_names:
+            raise ModelUnavailableError(
+                f"Model {self.name} has no operating point {name!r}; it has: "
+                f"{', '.join(self.point_names)}."
+            )
+        if not self.operating_points:
+            return OperatingPoint.fixed(self.threshold)
+        try:
+            return OperatingPoint.from_json(name, self.operating_points[name])
+        except ValueError as error:
+            raise ModelUnavailableError(f"The JSON of model {self.name}: {error}") from error
 
     @property
     def short_hash(self) -> str:

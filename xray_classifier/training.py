@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import xray_classifier
-from xray_classifier import plots
+from xray_classifier import distribution, plots
 from xray_classifier.checkpoints import Checkpoints
 from xray_classifier.datasets import (
     LABELS,
@@ -166,7 +166,8 @@ def fit(
     if checkpoints.stopped or done == recipe.epochs:
         return checkpoints
     batches = Batches(*load_images(training, recipe.pool), recipe, seed=run["seed"], epoch=done)
-    model = checkpoints.load(done) if done else recipe.build(len(batches))
+    with distribution.strategy().scope():
+        model = checkpoints.load(done) if done else recipe.build(len(batches))
     model.fit(
         batches,
         validation_data=Batches(*load_images(validation, recipe.pool), recipe),

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from xray_classifier.datasets import LABELS
+from xray_classifier.operating_point import OperatingPoint
 
 NORMAL, PNEUMONIA = LABELS
+UNCERTAIN = "uncertain"
 
 
-def judge(probability: float, threshold: float) -> str:
+def force(probability: float, threshold: float) -> str:
     """Say "pneumonia" if and only if the probability is at or above the threshold."""
     return PNEUMONIA if probability >= threshold else NORMAL
+
+
+def judge(probability: float, point: OperatingPoint) -> str:
+    """Say "normal", "pneumonia" or, within the band of the operating point, "uncertain"."""
+    if point.low <= probability < point.high:
+        return UNCERTAIN
+    return force(probability, point.threshold)
 
 
 def percent(probability: float) -> str:

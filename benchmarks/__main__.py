@@ -1,0 +1,95 @@
+"""`python -m benchmarks [--quick] [--scaling] [--json FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from benchmarks import folder, images, latency, machine, memory, results, scaling, startup
+from benchmarks.measure import Figure
+
+
+def main() -> None:
+    """Measure, print, and write what was found."""
+    options = _parser().parse_args()
+    facts = machine.describe() | {"images": images.source()}
+    figures, tables = measure(1 if options.quick else 3)
+    if options.scaling:
+        growth, more = measure_scaling()
+        figures.append(growth)
+        tables |= more
+    print(results.describe(figures))
+    for name, table in tables.items():
+        print(f"\n{name}")
+        lines = table.items() if isinstance(table, dict) else enumerate(table)
+        print("\n".join(f"    {key!s:28}{value}" for key, value in lines))
+    if options.json:
+        command = " ".join(["python -m benchmarks", *sys.argv[1:]])
+        results.write(results.collect(figures, facts, command, **tables), options.json)
+
+
+def measure(times: int) -> tuple[list[Figure], dict[str, Any]]:
+    """Measure everything but the growth; `times` multiplies the rounds.
+
+    Fresh processes come first: afterwards this one holds TensorFlow and its threads.
+    """
+    _say("start of the page")
+    figures = [startup.compare_pages(3 * times)]
+    _say("first verdict")
+    figures.append(startup.compare_first_verdicts(3 * times))
+    _say("memory")
+    figures.append(memory.growth())
+    tables = {"memory_mb": memory.steps()}
+    return [*_measure_here(times), *figures], tables
+
+
+def measure_scaling() -> tuple[Figure, dict[str, Any]]:
+    """Measure the growth with number and size of images."""
+    _say("growth with the number of images")
+    counts = scaling.by_count()
+    _say("growth with the size of an image")
+    tables = {"by_count": counts, "by_side": scaling.by_side()}
+    return scaling.flatness(counts), tables | {"beyond_limit": [scaling.beyond_limit()]}
+
+
+def _measure_here(times: int) -> list[Figure]:
+    import keras
+
+    from xray_classifier.gate import load_gate
+    from xray_classifier.loading import MODEL_FOLDER, load_classifier
+
+    data = images.large_jpeg()
+    article, default = load_classifier("article"), load_classifier("default")
+    _say("one image")
+    model = keras.models.load_model(MODEL_FOLDER / article.spec.file)
+    figures = [
+        latency.compare_paths(data, model, article, 30 * times),
+        latency.compare_with_floor(data, article, 40 * times),
+        *latency.time_default(data, default, load_gate(), 30 * times),
+    ]
+    _say("a folder")
+    keys = {"folder_over_keras": (article, 1.3), "folder_over_keras_default": (default, 1.0)}
+    for key, (classifier, target) in keys.items():
+        figures.append(folder.compare(key, classifier, target, images=200, rounds=3 * times))
+    return figures
+
+
+def _say(what: str) -> None:
+    print(f"measuring: {what}", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a third of the rounds: 8 minutes")
+    parser.add_argument("--scaling", action="store_true", help="the growth, too: half an hour")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Timing in turns, and what comes of it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What one side took.
+
+    Attributes:
+        median: in `unit`.
+        low: the lower quartile.
+        high: the upper quartile.
+        times: how often it was measured.
+        unit: of the three.
+    """
+
+    median: float
+    low: float
+    high: float
+    times: int
+    unit: str = "ms"
+
+    def __str__(self) -> str:
+        return f"{self.median:.4g} {self.unit} ({self.low:.4g} to {self.high:.4g})"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure and what is wanted of it.
+
+    Attributes:
+        key: its name in the JSON.
+        what: in words.
+        value: a ratio, or milliseconds.
+        target: reached if the value is at most this, or at least this.
+        at_least: which of both.
+        sides: what was compared, by name.
+    """
+
+    key: str
+    what: str
+    value: float
+    target: float
+    at_least: bool = False
+    sides: dict[str, Spread] = field(default_factory=dict)
+
+    @property
+    def met(self) -> bool:
+        """Whether the value is what is wanted."""
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+def take_turns(
+    sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2
+) -> dict[str, list[float]]:
+    """Time each side once a round, after some rounds that do not count.
+
+    Returns:
+        Seconds for each round, by side.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(-warm_up, rounds):
+        for name, side in sides.items():
+            start = time.perf_counter()
+            side()
+            elapsed = time.perf_counter() - start
+            if number >= 0:
+                seconds[name].append(elapsed)
+    return seconds
+
+
+def spread(values: Sequence[float], unit: str = "ms", scale: float = 1e3) -> Spread:
+    """Give median and quartiles; `scale` turns the values, seconds as a rule, into the unit."""
+    scaled = [scale * value for value in values]
+    low, median, high = (
+        statistics.quantiles(scaled, n=4, method="inclusive") if len(scaled) > 1 else scaled * 3
+    )
+    return Spread(median, low, high, len(scaled), unit)
+
+
+def ratio(above: Spread, below: Spread) -> float:
+    """Divide the medians."""
+    return above.median / below.median

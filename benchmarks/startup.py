@@ -1,0 +1,66 @@
+"""How soon the page is there, and the first verdict: fresh processes, from start to answer."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from benchmarks.child import PAGE
+from benchmarks.images import ROOT, large_jpeg
+from benchmarks.measure import Figure, ratio, spread, take_turns
+from benchmarks.processes import seconds_to_answer
+
+FUTURE = "from __future__ import annotations\n"
+
+
+def compare_pages(rounds: int) -> Figure:
+    """Set the page's first run against the same page that imports TensorFlow at its top."""
+    with tempfile.TemporaryDirectory() as folder:
+        pages = {"ours": Path(folder, "lazy.py"), "eager": Path(folder, "eager.py")}
+        pages["ours"].write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+        pages["eager"].write_text(eager(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        seconds = take_turns(
+            {
+                name: lambda path=path: seconds_to_answer("page", str(path))  # type: ignore[misc]
+                for name, path in pages.items()
+            },
+            rounds,
+            warm_up=1,
+        )
+    sides = {name: spread(values, "s", 1) for name, values in seconds.items()}
+    what = "the page's first run over that of the same page with `import tensorflow` at its top"
+    return Figure(
+        "page_over_eager_import", what, ratio(sides["ours"], sides["eager"]), 0.5, sides=sides
+    )
+
+
+def eager(script: str) -> str:
+    """Let a script import TensorFlow before anything else.
+
+    Raises:
+        ValueError: the place for it is not found.
+    """
+    if script.count(FUTURE) != 1:
+        raise ValueError(f"The page is expected to hold {FUTURE.strip()!r} once.")
+    return script.replace(FUTURE, f"{FUTURE}\nimport tensorflow\n")
+
+
+def compare_first_verdicts(rounds: int) -> Figure:
+    """Set our first verdict, model and gate, against a bare import, load and predict."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder, "image.jpeg")
+        image.write_bytes(large_jpeg())
+        model = ROOT / "model" / "default.keras"
+        seconds = take_turns(
+            {
+                "ours": lambda: seconds_to_answer("verdict", str(image)),
+                "bare": lambda: seconds_to_answer("bare_verdict", str(image), str(model)),
+            },
+            rounds,
+            warm_up=1,
+        )
+    sides = {name: spread(values, "s", 1) for name, values in seconds.items()}
+    what = "first verdict, `default` and gate, over a bare import, load and predict"
+    return Figure(
+        "first_verdict_over_bare", what, ratio(sides["ours"], sides["bare"]), 1.1, sides=sides
+    )

@@ -1,0 +1,77 @@
+"""Judge the corpus in a process of its own, which may hang or crash: one line of JSON a file.
+
+Called by test_hostile.py with the step of `corpus`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from conftest import TinyGate, encoded, gradient, tiny_model
+from hostile_corpus import corpus
+
+from xray_classifier.errors import UnreadableImageError
+from xray_classifier.pipeline import classify
+from xray_classifier.prediction import Classifier
+from xray_classifier.spec import ModelSpec
+
+HANG_SECONDS = 120  # a machine may be busy with other things
+GOOD = encoded(gradient(500, 500))
+
+
+def megabytes(field: str) -> float:
+    """Resident memory of this process: VmRSS now, VmHWM at most since `forget_peak`."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split(f"{field}:")[1].split()[0]) / 1024
+
+
+def forget_peak() -> None:
+    """Give memory that is not in use back to the system, and begin to look for the peak anew."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def judged(file: bytes, classifier: Classifier) -> dict[str, Any]:
+    """What came of one file, and what it cost; other processes' share of the time is left out."""
+    forget_peak()
+    before, wall, own = megabytes("VmRSS"), time.perf_counter(), time.process_time()
+    try:
+        result = classify(file, classifier, TinyGate())  # type: ignore[arg-type]
+        outcome, message = result.status, result.message or str(result.verdict)
+    except UnreadableImageError as error:
+        outcome, message = "unreadable", str(error)
+    except Exception as error:  # noqa: BLE001 - that is what is looked for
+        outcome, message = "traceback", repr(error)
+    seconds = min(time.perf_counter() - wall, time.process_time() - own)
+    return {
+        "outcome": outcome,
+        "message": message,
+        "seconds": seconds,
+        "megabytes": megabytes("VmHWM") - before,
+    }
+
+
+def main(step: int) -> None:
+    spec = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
+    classifier = Classifier(tiny_model(), spec)
+    wanted = classify(GOOD, classifier).probability
+    stream = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        for name, file in corpus(step):
+            print(json.dumps({"name": name}), file=stream, flush=True)
+            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+            found = judged(file, classifier)
+            found["same"] = classify(GOOD, classifier).probability == wanted
+            faulthandler.cancel_dump_traceback_later()
+            print(json.dumps(found), file=stream, flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

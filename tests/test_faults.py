@@ -1,0 +1,189 @@
+"""Disks that are full or read-only, and processes killed at any moment.
+
+A model file that is missing, cut off, altered or of another architecture, and a JSON that is out of
+date, are tested in test_loading.py and test_spec.py.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, encoded, gradient, tiny_model
+from test_training import draw_radiographs
+
+WORKER = Path(__file__).with_name("fault_worker.py")
+TRAIN_SECONDS = 300
+FEW_KILLS, MANY_KILLS = 2, 12
+
+
+def start(*command: str | Path, full_at: int | None = None) -> subprocess.Popen[str]:
+    """Start Python; as if the disk were full at files of `full_at` bytes."""
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if full_at is not None:
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (full_at, full_at))
+    return process
+
+
+def last_words(process: subprocess.Popen[str]) -> str:
+    """The line of error with which a process ends, which is all that it says of its end."""
+    _, said = process.communicate(timeout=TRAIN_SECONDS)
+    assert process.returncode == 2, said
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said
+    return said.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_radiographs(tmp_path_factory.mktemp("radiographs"))
+
+
+@pytest.fixture(scope="module")
+def whole(radiographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run writes that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole")
+    finish(radiographs, out)
+    return out
+
+
+def finish(radiographs: Path, out: Path) -> None:
+    process = start(WORKER, radiographs, out)
+    _, said = process.communicate(timeout=TRAIN_SECONDS)
+    assert process.returncode == 0, said
+
+
+def weights(out: Path) -> list[np.ndarray]:
+    import keras
+
+    return list(keras.models.load_model(out / "article.keras").get_weights())
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# --- disks
+
+
+def test_rows_that_find_the_disk_full_are_one_line_of_error(radiographs: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "xray_classifier", "data", "check", radiographs],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1] == "error: [Errno 28] No space left on device"
+    assert "Exception ignored" not in run.stderr
+
+
+def test_drawing_that_finds_the_disk_full_leaves_nothing(radiographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "grid.png"
+    command = ("-m", "xray_classifier", "data", "show", radiographs, "--out", out)
+    assert "File too large" in last_words(start(*command, full_at=1000))
+    assert files_in(tmp_path) == set()
+
+
+def test_training_that_finds_the_disk_full_is_one_line_of_error_and_goes_on_later(
+    radiographs: Path, whole: Path, tmp_path: Path
+) -> None:
+    said = last_words(start(WORKER, radiographs, tmp_path, full_at=1000))
+    assert said.startswith("error: ")
+    finish(radiographs, tmp_path)
+    np.testing.assert_array_equal(weights(tmp_path), weights(whole))
+
+
+# --- kills
+
+
+def kill_at_random_moments(
+    radiographs: Path, out: Path, kills: int, ready: Callable[[], bool]
+) -> None:
+    """Kill a training run again and again, each time some moments after it began to write."""
+    moments = random.Random(kills)  # noqa: S311 - the same moments each time
+    for _ in range(kills):
+        process = start(WORKER, radiographs, out)
+        deadline = time.monotonic() + TRAIN_SECONDS
+        while not ready() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 1))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    "kills", [FEW_KILLS, pytest.param(MANY_KILLS, marks=pytest.mark.long)], ids="{} kills".format
+)
+def test_training_killed_at_any_moment_ends_as_if_it_had_not_been(
+    radiographs: Path, whole: Path, tmp_path: Path, kills: int
+) -> None:
+    def writing() -> bool:
+        return any(tmp_path.rglob("epoch-*"))
+
+    kill_at_random_moments(radiographs, tmp_path, kills, writing)
+    finish(radiographs, tmp_path)
+    np.testing.assert_array_equal(weights(tmp_path), weights(whole))
+    kept = {name for name in files_in(tmp_path) if not name.startswith(".partial-")}
+    assert kept == files_in(whole)
+
+
+def test_download_killed_in_the_middle_leaves_no_model_file(tmp_path: Path) -> None:
+    """The stand-in sends half of the file and then nothing more."""
+    program = f"""
+import http.server, threading, time
+from pathlib import Path
+from xray_classifier.fetching import fetch
+from xray_classifier.spec import ModelSpec
+
+class Half(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "4000000")
+        self.end_headers()
+        self.wfile.write(bytes(2000000))
+        self.wfile.flush()
+        print("half", flush=True)
+        time.sleep(600)
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Half)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+spec = ModelSpec("x", "X", "x.keras", sha256="ab" * 32, bytes=4000000)
+fetch(spec, Path({str(tmp_path)!r}) / "x.keras", f"http://127.0.0.1:{{server.server_port}}/")
+"""
+    process = start("-c", program)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "half\n"
+    time.sleep(1)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "x.keras").exists()
+
+
+def test_file_of_a_model_that_was_cut_off_is_never_taken_for_whole(tmp_path: Path) -> None:
+    file = tmp_path / "cut.keras"
+    tiny_model().save(file)
+    file.write_bytes(file.read_bytes()[:-100])
+    image = tmp_path / "x.png"
+    image.write_bytes(encoded(gradient()))
+    said = last_words(start("-m", "xray_classifier", "predict", image, "--model", file))
+    assert said.startswith(f"error: The model file {file} cannot be opened by Keras")

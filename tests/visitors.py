@@ -1,0 +1,258 @@
+"""Visitors of the page without a browser: they speak Streamlit's own protocol with the server.
+
+A visitor opens a websocket, is sent the elements of the page, puts files by HTTP and says so over
+the websocket, as the page's JavaScript does. The messages are Streamlit's own protobufs.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conftest import ROOT
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
+
+START_SECONDS = 120
+RUN_SECONDS = 300.0  # TensorFlow may start meanwhile
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server of this test's own.
+
+    Attributes:
+        port: on 127.0.0.1.
+        process: what was started: the server, or the tracer around it.
+        log: everything that it printed.
+    """
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, str]:
+        """Send one HTTP request; give status, body and the cookie that was set."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            answer = connection.getresponse()
+            return answer.status, answer.read(), answer.headers.get("Set-Cookie", "")
+        finally:
+            connection.close()
+
+
+@contextmanager
+def serve(
+    folder: Path, tracer: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run the page's server, with its log in `folder`, until the block ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flags = [
+        *("--server.port", str(port), "--server.address", "127.0.0.1"),
+        *("--server.headless", "true", "--server.fileWatcherType", "none"),
+    ]
+    log = folder / "log.txt"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [*tracer, sys.executable, "-m", "streamlit", "run", "webapp.py", *flags],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(port, process, log)
+    try:
+        _wait_until_healthy(server)
+        yield server
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_healthy(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if server.ask("GET", "/_stcore/health")[0] == http.client.OK:
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(f"The server did not start:\n{server.log.read_text()}")
+
+
+@dataclass
+class Seen:
+    """What a visitor has before them.
+
+    Attributes:
+        texts: headings, paragraphs, boxes and progress lines, from top to bottom.
+        images: addresses of the pictures.
+        widgets: identifiers by label.
+        markup: texts that the page would interpret as HTML.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    widgets: dict[str, str] = field(default_factory=dict)
+    markup: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.texts)
+
+
+class Visitor:
+    """One open tab.
+
+    Args:
+        server: whom to visit.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        cookie = server.ask("GET", "/_stcore/health")[2]
+        match = re.search("_streamlit_xsrf=([^;]+)", cookie)
+        assert match, cookie
+        self.token = match[1]
+        self.headers = {"Cookie": f"_streamlit_xsrf={self.token}", "X-Xsrftoken": self.token}
+        opening = connect(
+            f"ws://127.0.0.1:{server.port}/_stcore/stream",
+            subprotocols=[Subprotocol("streamlit"), Subprotocol(self.token)],
+            origin=Origin(f"http://127.0.0.1:{server.port}"),
+            additional_headers={"Cookie": self.headers["Cookie"]},
+            compression=None,
+            max_size=None,
+            proxy=None,
+        )
+        self._stay = ExitStack()
+        self.socket = self._stay.enter_context(opening)
+        self.session = ""
+        self._states: dict[str, dict[str, Any]] = {}
+        self.seen = self.run()
+
+    def upload(self, name: str, data: bytes) -> Seen:
+        """Choose a file, as if dropped on the page, and wait for what comes of it."""
+        url, identifier = self.place(name)
+        status = self.put(url, data, name)
+        assert status == http.client.NO_CONTENT, status
+        return self.announce(name, len(data), url, identifier)
+
+    def place(self, name: str) -> tuple[str, str]:
+        """Ask where to put a file: its address and identifier."""
+        message = BackMsg()
+        message.file_urls_request.request_id = uuid.uuid4().hex
+        message.file_urls_request.file_names.append(name)
+        message.file_urls_request.session_id = self.session
+        self.socket.send(message.SerializeToString())
+        while True:
+            answer = self._receive()
+            if answer.WhichOneof("type") == "file_urls_response":
+                (place,) = answer.file_urls_response.file_urls
+                return place.upload_url, place.file_id
+
+    def put(self, url: str, data: bytes, name: str) -> int:
+        """Send the bytes of a file to an address; the HTTP status of the answer."""
+        body, kind = form(name, data)
+        return self.server.ask("PUT", url, body, {**self.headers, "Content-Type": kind})[0]
+
+    def announce(self, name: str, size: int, url: str, identifier: str) -> Seen:
+        """Tell the page that its file has arrived."""
+        info = {"name": name, "size": size, "file_id": identifier}
+        urls = {"file_id": identifier, "upload_url": url, "delete_url": url}
+        state = {"uploaded_file_info": [info | {"file_urls": urls}]}
+        (uploader,) = [one for label, one in self.seen.widgets.items() if "X-ray" in label]
+        return self.set(uploader, "file_uploader_state_value", state)
+
+    def switch(self, label: str, *, on: bool = True) -> Seen:
+        """Turn a toggle."""
+        return self.set(self.seen.widgets[label], "bool_value", on)
+
+    def set(self, widget: str, kind: str, value: Any) -> Seen:
+        """Give a widget a value, and wait for the page to be drawn anew."""
+        self._states[widget] = {"id": widget, kind: value}
+        self.seen = self.run()
+        return self.seen
+
+    def run(self) -> Seen:
+        """Have the page drawn from top to bottom."""
+        states = list(self._states.values())
+        message = BackMsg(rerun_script=ClientState(widget_states={"widgets": states}))  # type: ignore[arg-type]
+        self.socket.send(message.SerializeToString())
+        elements: dict[tuple[int, ...], Any] = {}
+        while True:
+            answer = self._receive()
+            kind = answer.WhichOneof("type")
+            if kind == "new_session":
+                self.session = answer.new_session.initialize.session_id
+                elements = {}
+            elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
+                elements[tuple(answer.metadata.delta_path)] = answer.delta.new_element
+            elif kind == "script_finished" and answer.script_finished == 0:
+                return _read([elements[place] for place in sorted(elements)])
+
+    def picture(self, place: int = 0) -> bytes:
+        """Fetch a picture of the page."""
+        status, data, _ = self.server.ask("GET", self.seen.images[place])
+        assert status == http.client.OK, status
+        return data
+
+    def leave(self) -> None:
+        """Close the tab."""
+        self._stay.close()
+
+    def _receive(self) -> ForwardMsg:
+        frame = self.socket.recv(RUN_SECONDS)
+        assert isinstance(frame, bytes)
+        message = ForwardMsg()
+        message.ParseFromString(frame)
+        return message
+
+
+def form(name: str, data: bytes) -> tuple[bytes, str]:
+    """A multipart form with one file, as a browser sends it, and its content type."""
+    mark = uuid.uuid4().hex
+    quoted = name.replace('"', "%22").replace("\n", "%0A").replace("\r", "%0D")
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
+    kind = "Content-Type: application/octet-stream\r\n\r\n"
+    body = (head + kind).encode("utf-8", "surrogateescape") + data + f"\r\n--{mark}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={mark}"
+
+
+def _read(elements: Sequence[Any]) -> Seen:
+    seen = Seen()
+    for element in elements:
+        kind = element.WhichOneof("type")
+        value = getattr(element, kind)
+        if kind in ("markdown", "alert", "heading"):
+            seen.texts.append(value.body)
+        elif kind == "progress":
+            seen.texts.append(value.text)
+        elif kind == "imgs":
+            seen.images += [image.url for image in value.imgs]
+            seen.texts += [image.caption for image in value.imgs]
+        elif kind == "exception":
+            seen.texts.append(f"Exception: {value.message}")
+        if hasattr(value, "label") and hasattr(value, "id"):
+            seen.widgets[value.label] = value.id
+        if kind in ("html", "iframe", "component_instance") or getattr(value, "allow_html", False):
+            seen.markup.append(str(value))
+    return seen
