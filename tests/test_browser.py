@@ -73,6 +73,7 @@ def test_broken_file_gets_a_sentence_and_the_next_image_a_verdict(
     upload(page, {"name": "x.png", "mimeType": "image/png", "buffer": b"just text"})
     expect(page.get_by_text("This is not an image that can be read")).to_be_visible()
     page.get_by_test_id("stFileChipDeleteBtn").click()  # left there, it would be one of many
+    expect(page.get_by_text("to begin")).to_be_visible()
     upload(page, original)
     expect_verdict(page, expected)
     expect(page.get_by_text("This is not an image that can be read")).to_have_count(0)
