@@ -119,9 +119,9 @@ def predictive(spec: ModelSpec, _folder: Path) -> str:
     return table(("prevalence", "PPV", "NPV"), rows) + f"\n\n{note}"
 
 
-def spread(_spec: ModelSpec, folder: Path) -> str:
+def spread(spec: ModelSpec, folder: Path) -> str:
     """Write the figures of each seed."""
-    path = folder / "spread.json"
+    path = folder / "spread" / f"{spec.name}.json"
     if not path.exists():
         return NOT_YET
     found = json.loads(path.read_text(encoding="utf-8"))
