@@ -153,7 +153,7 @@ def test_archive_is_judged_stopped_half_way_and_finished(
 
     page.get_by_role("button", name="Go on").click()
     expect(progress).to_have_count(0, timeout=FIRST_VERDICT_MS)
-    expect(page.get_by_text(re.compile(r"^\d+ pneumonia · .*\d+ normal$"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^\d+ pneumonia ·.* \d+ normal$"))).to_be_visible()
     rows = download(page)
     assert len(rows) == 120
     assert {row["status"] for row in rows} == {"ok"}
@@ -170,7 +170,7 @@ def test_study_is_opened_while_the_rest_is_judged_behind_it(
     progress = page.get_by_text(re.compile(r"^\d+ of 24 judged$"))
     expect(progress).to_have_count(0, timeout=FIRST_VERDICT_MS)
     page.get_by_role("button", name="Back to the table").click()
-    expect(page.get_by_text(re.compile(r"^\d+ pneumonia · .*\d+ normal$"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^\d+ pneumonia ·.* \d+ normal$"))).to_be_visible()
 
 
 def test_folder_is_chosen_as_a_whole(

@@ -69,10 +69,14 @@ def finish(radiographs: Path, out: Path) -> None:
     assert process.returncode == 0, said
 
 
-def weights(out: Path) -> list[np.ndarray]:
+def assert_same_weights(out: Path, whole: Path) -> None:
     import keras
 
-    return list(keras.models.load_model(out / "article.keras").get_weights())
+    found, wanted = (
+        keras.models.load_model(folder / "article.keras").get_weights() for folder in (out, whole)
+    )
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def files_in(folder: Path) -> set[str]:
@@ -110,7 +114,7 @@ def test_training_that_finds_the_disk_full_is_one_line_of_error_and_goes_on_late
     said = last_words(start(WORKER, radiographs, tmp_path, full_at=1000))
     assert said.startswith("error: ")
     finish(radiographs, tmp_path)
-    np.testing.assert_array_equal(weights(tmp_path), weights(whole))
+    assert_same_weights(tmp_path, whole)
 
 
 # --- kills
@@ -142,7 +146,7 @@ def test_training_killed_at_any_moment_ends_as_if_it_had_not_been(
 
     kill_at_random_moments(radiographs, tmp_path, kills, writing)
     finish(radiographs, tmp_path)
-    np.testing.assert_array_equal(weights(tmp_path), weights(whole))
+    assert_same_weights(tmp_path, whole)
     kept = {name for name in files_in(tmp_path) if not name.startswith(".partial-")}
     assert kept == files_in(whole)
 

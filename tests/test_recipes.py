@@ -235,9 +235,9 @@ def test_default_learns_as_its_facts_say(compiled: Any) -> None:
         (0, 1e-5),
         (50, (1e-5 + 5e-4) / 2),
         (100, 5e-4),
-        (550, (5e-4 + 5e-6) / 2),  # half of the nine epochs after the first
-        (1000, 5e-6),
-        (1100, 5e-6),
+        (450, (5e-4 + 5e-6) / 2),  # half of the seven epochs after the first
+        (800, 5e-6),
+        (900, 5e-6),
     ],
 )
 def test_learning_rate_rises_for_an_epoch_then_falls_by_a_cosine(
@@ -245,7 +245,7 @@ def test_learning_rate_rises_for_an_epoch_then_falls_by_a_cosine(
 ) -> None:
     schedule = compiled.optimizer._learning_rate
     assert float(schedule(step)) == pytest.approx(rate, rel=1e-4)
-    assert DEFAULT.epochs * 100 == 1000
+    assert DEFAULT.epochs * 100 == 800
 
 
 def test_default_ships_averaged_weights_that_take_whole_images(compiled: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import socket
 import statistics
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from visitors import Seen, Server, Visitor, form, serve
+from visitors import Seen, Server, Visitor, assert_calm, form, serve
 
 pytestmark = pytest.mark.data
 
@@ -39,11 +38,7 @@ REDUCED, FULL = Crowd(4, 3), Crowd(20, 10)
 def server(tmp_path: Path) -> Iterator[Server]:
     with serve(tmp_path) as server:
         yield server
-    # Who vanishes in the middle of an upload leaves this in the log, with neither name nor image.
-    errors = re.findall(
-        r"^\S*(?:Error|Exception|Disconnect)\b.*$", server.log.read_text(), re.MULTILINE
-    )
-    assert set(errors) <= {"starlette.requests.ClientDisconnect"}
+    assert_calm(server)
 
 
 def alone(server: Server, data: Path, count: int) -> Reference:

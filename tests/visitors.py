@@ -99,6 +99,17 @@ def _wait_until_healthy(server: Server) -> None:
     raise TimeoutError(f"The server did not start:\n{server.log.read_text()}")
 
 
+def assert_calm(server: Server) -> None:
+    """Nothing went wrong on the server, as far as its log tells.
+
+    Who vanishes in the middle of an upload leaves a `ClientDisconnect`, with no name or image.
+    """
+    log = server.log.read_text()
+    errors = re.findall(r"^[\w.]*(?:Error|Exception|Disconnect)(?=:|$)", log, re.MULTILINE)
+    assert set(errors) <= {"starlette.requests.ClientDisconnect"}
+    assert log.count("Traceback") <= len(errors)
+
+
 @dataclass
 class Seen:
     """What a visitor has before them.
