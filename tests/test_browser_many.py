@@ -143,7 +143,7 @@ def test_archive_is_judged_stopped_half_way_and_finished(
     begun = page.get_by_text(re.compile(r"^[1-9]\d* of 120 judged$"))
     expect(begun).to_be_visible(timeout=FIRST_VERDICT_MS)
     expect(page.get_by_text("What to upload")).to_have_count(0)
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop judging").click()
     expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=60_000)
     progress = page.get_by_text(re.compile(r"^\d+ of 120 judged$"))
     done = progress.inner_text()

@@ -202,12 +202,12 @@ def test_table_fills_run_by_run(page: AppTest, one_by_one: None) -> None:
         assert len(column(page, "file")) == done - 1
     page.run()
     assert len(column(page, "file")) == 4
-    assert not [button for button in page.button if button.label == "Stop"]
+    assert not [button for button in page.button if button.label == "Stop judging"]
 
 
 def test_stop_keeps_what_is_done_and_goes_on_when_asked(page: AppTest, one_by_one: None) -> None:
     upload(page, *FOUR)
-    press(page, "Stop")
+    press(page, "Stop judging")
     page.run()
     assert column(page, "file") == ["a.png"]
     press(page, "Go on")
@@ -220,7 +220,7 @@ def test_stop_keeps_what_is_done_and_goes_on_when_asked(page: AppTest, one_by_on
 def test_table_can_be_taken_away_when_it_stands_still(page: AppTest, one_by_one: None) -> None:
     upload(page, *FOUR).run()
     assert not page.download_button
-    press(page, "Stop")
+    press(page, "Stop judging")
     assert page.download_button[0].label == "Download all as CSV"
 
 

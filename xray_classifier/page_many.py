@@ -122,7 +122,7 @@ def _show_progress(state: _State) -> None:
         st.error(state.failure, icon=":material/error:")
     if not state.worklist.finished:
         st.progress(done / total, f"{done} of {total} judged")
-        if not state.failure and st.button("Stop" if state.working else "Go on"):
+        if not state.failure and st.button("Stop judging" if state.working else "Go on"):
             state.stopped = not state.stopped
             st.rerun()
 
