@@ -95,7 +95,7 @@ def test_weights_follow_from_the_seed(model: Any) -> None:
 # The default model
 
 DEFAULT_PARAMETERS = 3_350_705
-EDGE = 13  # of 250 pixels
+EDGE = 25  # of 250 pixels
 
 
 @pytest.fixture(scope="module")

@@ -175,7 +175,7 @@ from xray_classifier import archive_run, archive_scoring, cli, sources
 archive_run.PART_ROWS, archive_scoring.BATCH_ROWS = 5, 4
 read = sources.read_image_file
 def slow(path):
-    print(path, file=sys.stderr)
+    sys.stderr.write(f"{path}\\n")  # in one piece: several threads read
     time.sleep(float(sys.argv[1]))
     return read(path)
 sources.read_image_file = slow

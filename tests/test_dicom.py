@@ -270,7 +270,7 @@ def test_predict_reads_dicom_and_tells_no_identity(tmp_path: Path) -> None:
     assert rows["IM0001"]["status"] == "ok"
     assert 0 <= rows["IM0001"]["probability"] <= 1
     assert rows["IM0001"]["warnings"] == ["age_outside_1_to_5", "view_not_frontal", "not_valid"]
-    assert (rows["b.dcm"]["status"], rows["b.dcm"]["probability"]) == ("unreadable", None)
+    assert (rows["b.dcm"]["status"], rows["b.dcm"]["probability"]) == ("rejected", None)
     assert "Modality (0008,0060) is CT" in rows["b.dcm"]["message"]
     assert rows["c.jpeg"]["warnings"] == ["not_valid"]
     assert not [secret for secret in SECRETS if secret in written.lower()]

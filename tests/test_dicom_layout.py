@@ -15,7 +15,7 @@ from xray_classifier.errors import UnreadableImageError
     ("tags", "message"),
     [
         ({"Rows": 65535, "Columns": 65535}, "has 65535 x 65535 pixels; the limit is 64 million"),
-        ({"Rows": 8000, "Columns": 7000}, "7000 x 8000 pixels of 1 values each; the limit is 40"),
+        ({"Rows": 8000, "Columns": 7000}, "7000 x 8000 pixels of 1 values each; the limit is 38"),
         ({"Rows": 31}, "80 x 31 pixels; at least 32 x 32"),
         ({"Rows": 0}, "80 x 0 pixels; at least 32 x 32"),
         ({"Rows": None}, r"Rows \(0028,0010\) is missing or damaged"),

@@ -89,7 +89,8 @@ def test_graph_knows_a_few_true_arrows() -> None:
 
 
 def test_streamlit_is_only_in_the_pages() -> None:
-    users = {name for name, tree in TREES.items() if "streamlit" in libraries(ast.walk(tree))}
+    server = {"streamlit", "starlette"}
+    users = {name for name, tree in TREES.items() if server & libraries(ast.walk(tree))}
     assert PAGE in users
     assert users <= {PAGE, *PAGE_MODULES}
 

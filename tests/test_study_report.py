@@ -66,6 +66,7 @@ def test_facts_are_complete_and_leave_the_file_name_out() -> None:
         "Verdict": "pneumonia",
         "Probability of pneumonia": "97.3 %",
         "Threshold": "50 %",
+        "Operating point": "fixed",
         "Model": "A net (net)",
         "SHA-256 of the model": SHA256,
         "Program": f"xray-classifier {__version__}",
@@ -93,7 +94,7 @@ def test_what_a_result_holds_beside_becomes_a_fact_and_a_member_of_the_json() ->
 
 
 def test_what_a_result_does_not_hold_is_no_fact() -> None:
-    assert "Operating point" not in richer().facts
+    assert "Post test probability" not in richer().facts
 
 
 # JSON
@@ -110,6 +111,8 @@ def test_json_holds_all_but_the_picture_and_the_file_name() -> None:
         "threshold": 0.5,
         "message": "",
         "warnings": [{"code": "view_not_frontal", "sentence": CAUTIONS["view_not_frontal"]}],
+        "operating_point": "fixed",
+        "post_test_probability": None,
         "model": {"name": "net", "title": "A net", "sha256": SHA256},
         "program": {"name": "xray-classifier", "version": __version__},
         "disclaimer": DISCLAIMER,

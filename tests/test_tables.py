@@ -17,8 +17,10 @@ from xray_classifier.tables import (
 )
 
 OK = Row("d/a.png", "ok", 0.9731, "pneumonia", 0.5, "tiny", warnings=("colour", "small"))
+OK = replace(OK, operating_point="balanced", post_test_probability=0.5)
 BAD = Row("d/b.png", "unreadable", None, None, 0.5, "tiny", "The file is empty.")
 FIELDS = ["file", "status", "probability", "verdict", "threshold", "model", "message", "warnings"]
+FIELDS += ["operating_point", "post_test_probability"]
 
 AWKWARD = [
     "two\nlines.png",
@@ -66,6 +68,8 @@ def test_json_line_has_exactly_the_fields_of_the_contract() -> None:
         "model": "tiny",
         "message": "",
         "warnings": ["colour", "small"],
+        "operating_point": "balanced",
+        "post_test_probability": 0.5,
     }
     assert json.loads(bad) == {
         "file": "d/b.png",
@@ -76,6 +80,8 @@ def test_json_line_has_exactly_the_fields_of_the_contract() -> None:
         "model": "tiny",
         "message": "The file is empty.",
         "warnings": [],
+        "operating_point": "",
+        "post_test_probability": None,
     }
 
 
@@ -102,7 +108,10 @@ def test_csv_has_a_heading_and_the_fields_of_the_contract() -> None:
     assert good == dict(
         zip(
             FIELDS,
-            ["d/a.png", "ok", "0.9731", "pneumonia", "0.5", "tiny", "", "colour;small"],
+            [
+                *("d/a.png", "ok", "0.9731", "pneumonia", "0.5", "tiny", "", "colour;small"),
+                *("balanced", "0.5"),
+            ],
             strict=True,
         )
     )

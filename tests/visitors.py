@@ -157,6 +157,7 @@ class Visitor:
         self._stay = ExitStack()
         self.socket = self._stay.enter_context(opening)
         self.session = ""
+        self._uploaded = ""
         self._states: dict[str, dict[str, Any]] = {}
         self.seen = self.run()
 
@@ -165,6 +166,9 @@ class Visitor:
         url, identifier = self.place(name)
         status = self.put(url, data, name)
         assert status == http.client.NO_CONTENT, status
+        if self._uploaded:  # as the page's JavaScript does with what is replaced
+            self.server.ask("DELETE", self._uploaded, headers=self.headers)
+        self._uploaded = url
         return self.announce(name, len(data), url, identifier)
 
     def place(self, name: str) -> tuple[str, str]:
