@@ -89,7 +89,8 @@ def test_every_report_is_downloaded_and_read_back_without_identity(page: Page) -
 def test_file_name_and_identity_come_along_once_they_are_ticked(page: Page) -> None:
     tick(page, "Include the file name")
     tick(page, "Keep the patient's identifiers from the source file")
-    expect(page.get_by_text("will hold the patient's name")).to_be_visible()
+    warning = page.get_by_text("will hold the patient's name")
+    expect(warning).to_be_visible(timeout=FIRST_VERDICT_MS)
     assert json.loads(download(page, "JSON"))["file"] == FILE_NAME
     made = dcmread(io.BytesIO(download(page, "DICOM Structured Report")))
     assert (made.PatientName, made.StudyInstanceUID) == (NAME, IDENTITY["StudyInstanceUID"])
