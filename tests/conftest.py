@@ -55,6 +55,17 @@ def original(data: Path) -> Path:
     return data / "originals" / "NORMAL" / "IM-0324-0001.jpeg"
 
 
+@pytest.fixture(autouse=True)
+def own_main() -> Iterator[None]:
+    """Give Python its main module back: Streamlit's test client puts the page in its place.
+
+    Processes that `multiprocessing` spawns later would otherwise begin by running the page.
+    """
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 def gradient(height: int = 60, width: int = 80) -> NDArray[np.uint8]:
     """A drawn image: brighter from left to right, with a dark bar at the top."""
     image = np.tile(np.linspace(0, 255, width), (height, 1)).astype(np.uint8)
