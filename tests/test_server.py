@@ -94,5 +94,5 @@ def test_hostile_files_and_names_get_an_answer_on_the_page(visitor: Visitor) -> 
         seen = visitor.upload(name, file)
         assert "Exception" not in seen.text
         assert "Traceback" not in seen.text
-        said = ("Upload a", "Export", "Choose", "Save", "Scale", "judge", "Probability")
+        said = ("Upload a", "Export", "Choose", "Save", "Scale", "judge", "Probability", "unread")
         assert any(word in seen.text for word in said), (name, seen.text)
