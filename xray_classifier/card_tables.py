@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from xray_classifier.metrics import predictive_values
-from xray_classifier.spec import ModelSpec
+from xray_classifier.spec import OFFICIAL_TEST, ModelSpec
 
-TEST, HOLDOUT, ADULTS = "chest_xray/test", "chest_xray/holdout", "adult_nih/all"
+TEST, HOLDOUT, ADULTS = OFFICIAL_TEST, "chest_xray/holdout", "adult_nih/all"
 PREVALENCES = (0.05, 0.1, 0.25, 0.5, 0.74)
 NOT_YET = "Not measured yet."
 

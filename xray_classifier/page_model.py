@@ -23,9 +23,8 @@ from xray_classifier.model_facts import (
 )
 from xray_classifier.page_charts import CURVES, show_curve
 from xray_classifier.page_shared import show_heading
-from xray_classifier.spec import ModelSpec, read_spec
+from xray_classifier.spec import OFFICIAL_TEST, ModelSpec, read_spec
 
-TEST = "chest_xray/test"
 MODEL_CARD = loading.MODEL_FOLDER / "MODEL_CARD.md"
 
 WHERE_IT_FAILS = """
@@ -103,7 +102,7 @@ def show_confusion(spec: ModelSpec, found: dict[str, Any]) -> None:
 
 def show_points(spec: ModelSpec) -> None:
     """Show what the operating points gave where they were fitted and on the test set."""
-    on_test = spec.results.get(TEST, {}).get("operating_points", {})
+    on_test = spec.results.get(OFFICIAL_TEST, {}).get("operating_points", {})
     points = {
         name: point | ({"test": on_test[name]} if name in on_test else {})
         for name, point in spec.operating_points.items()

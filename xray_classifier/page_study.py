@@ -31,10 +31,9 @@ from xray_classifier.pipeline import (
 )
 from xray_classifier.preprocessing import preprocess
 from xray_classifier.radiograph import GreyImage
-from xray_classifier.spec import ModelSpec
+from xray_classifier.spec import OFFICIAL_TEST, ModelSpec
 from xray_classifier.verdict import NORMAL, PNEUMONIA, UNCERTAIN, percent
 
-TEST = "chest_xray/test"
 COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
 
 
@@ -177,7 +176,7 @@ def notes_on_numbers(point: OperatingPoint, spec: ModelSpec) -> list[str]:
 
 def measured(point: OperatingPoint, spec: ModelSpec) -> tuple[str, Mapping[str, Any]]:
     """Find what a point gave on the official test set, or else where it was fitted."""
-    found = spec.results.get(TEST, {})
+    found = spec.results.get(OFFICIAL_TEST, {})
     if point.name in found.get("operating_points", {}):
         where = f"on the {found['images']} images of the official test set"
         return where, found["operating_points"][point.name]

@@ -16,6 +16,8 @@ from xray_classifier.preprocessing import SIDE
 INPUT_SHAPE = (SIDE, SIDE, 1)
 SCALING = "1/255"
 DEFAULT_THRESHOLD = 0.5
+OFFICIAL_TEST = "chest_xray/test"
+"""The key of `results` under which the official test set stands."""
 
 _REQUIRED = {
     "name": str,
