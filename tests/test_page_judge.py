@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 import numpy as np
 import pytest
 from conftest import encoded
@@ -23,8 +25,8 @@ def script() -> None:
 class RefusingGate:
     """A gate that lets nothing through."""
 
-    def judge(self, tensor: object) -> Opinion:
-        return Opinion("It is a drawing.", outside_population=False)
+    def judge_batch(self, batch: Sized) -> list[Opinion]:
+        return [Opinion("It is a drawing.", outside_population=False)] * len(batch)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -19,6 +20,8 @@ from xray_classifier.perturbations import (
     erase_border,
     move,
     paste_text,
+    shade,
+    sharpen,
     shift_grey,
     swap_border,
 )
@@ -62,6 +65,7 @@ RANDOM: dict[str, Callable[[Tensor, np.random.Generator], Tensor]] = {
     "swap_border": lambda batch, draw: swap_border(batch, draw, MARGIN),
     "erase_border": lambda batch, draw: erase_border(batch, draw, MARGIN),
     "add_noise": lambda batch, draw: add_noise(batch, draw, 0.1),
+    "shade": lambda batch, draw: shade(batch, draw, 0.2),
 }
 FIXED: dict[str, Callable[[Tensor], Tensor]] = {
     "blank_centre": lambda batch: blank_centre(batch, MARGIN),
@@ -73,6 +77,7 @@ FIXED: dict[str, Callable[[Tensor], Tensor]] = {
     "gamma above 1": lambda batch: bend_grey(batch, 2.0),
     "gamma of each": lambda batch: bend_grey(batch, column(len(batch))),
     "blur": lambda batch: blur(batch, 2),
+    "sharpen": lambda batch: sharpen(batch, 2, 1),
     "compress": lambda batch: compress(batch, 20),
     "coarsen": lambda batch: coarsen(batch, 30),
     "crop": lambda batch: crop(batch, 0.1),
@@ -357,6 +362,7 @@ def test_noise_has_the_strength_asked_for_and_no_tendency() -> None:
 
 SOFT: dict[str, Callable[[Tensor], Tensor]] = {
     "blur": lambda batch: blur(batch, 2),
+    "sharpen": lambda batch: sharpen(batch, 2, 1),
     "compress": lambda batch: compress(batch, 25),
     "coarsen": lambda batch: coarsen(batch, 30),
     "crop": lambda batch: crop(batch, 0.05),
@@ -388,6 +394,23 @@ def test_more_blur_less_quality_and_fewer_pixels_take_more_away() -> None:
     assert loss(blur(batch, 0.5)) < loss(blur(batch, 2))
     assert loss(compress(batch, 90)) < loss(compress(batch, 25))
     assert loss(coarsen(batch, 80)) < loss(coarsen(batch, 20))
+
+
+def test_sharpening_adds_what_a_blur_takes_away() -> None:
+    batch = 0.3 + 0.1 * noise(2)  # so that nothing is clipped
+    added = sharpen(batch, 2, 0.5) - batch
+    np.testing.assert_allclose(added, 0.5 * (batch - blur(batch, 2)), atol=1e-6)
+    assert added.std() > 0.005
+
+
+def test_shade_is_a_ramp_about_the_middle() -> None:
+    """Its slopes are drawn: 0.1 from the middle down to the edge, -0.2 to the right."""
+    slopes = np.array([0.1, -0.2]).reshape(2, 1, 1, 1, 1)
+    draw = cast("np.random.Generator", SimpleNamespace(uniform=lambda low, high, size: slopes))
+    shaded = shade(flats(0.5), draw, 0.2)[0, ..., 0]
+    corners = shaded[[0, 0, -1, -1], [0, -1, 0, -1]]
+    np.testing.assert_allclose(corners, [0.6, 0.2, 0.8, 0.4], atol=1e-6)
+    assert shaded.mean() == pytest.approx(0.5, abs=1e-5)
 
 
 def test_crop_enlarges_the_middle() -> None:

@@ -134,3 +134,16 @@ def test_many_threads_get_the_answers_that_one_would(tiny_classifier: Classifier
 
     assert answers == [alone * 3] * 4
     assert len(set(alone)) == 8
+
+
+@pytest.mark.parametrize(("side", "size"), [(1, 16), (2, 8), (3, 3), (6, 1)])
+def test_batch_is_as_large_as_its_largest_feature_map_allows(side: int, size: int) -> None:
+    """Maps of 1, 4, 9 and 36 MB for an image, of which 32 MB are to be had; 16 images at most."""
+    import tensorflow as tf
+
+    def model(batch: Any, training: bool) -> Any:
+        assert not training
+        wide = tf.image.resize(batch, (512 * side, 512 * side))
+        return tf.reduce_mean(wide, axis=(1, 2))
+
+    assert Classifier(model, ModelSpec("wide", "Wide", "wide.keras")).batch_size == size

@@ -137,14 +137,16 @@ def test_augmentation_does_not_know_the_labels() -> None:
 SHARES = {
     "move": 1.0,
     "paste_text": 0.3,
-    "swap_border": 0.5,
+    "swap_border": 0.7,
     "erase_border": 0.15,
     "bend_grey": 1.0,
     "shift_grey": 1.0,
-    "compress": 0.15,
-    "coarsen": 0.15,
-    "blur": 0.15,
-    "add_noise": 0.15,
+    "compress": 0.2,
+    "coarsen": 0.2,
+    "blur": 0.2,
+    "sharpen": 0.2,
+    "shade": 0.2,
+    "add_noise": 0.2,
 }
 
 

@@ -253,10 +253,11 @@ def test_one_bad_file_never_stops_the_rest(tiny_classifier: Classifier, tmp_path
     assert [row.status for row in rows] == ["unreadable", "ok", "unreadable", "ok"]
 
 
-def test_rows_come_one_by_one_and_few_files_are_read_ahead(
+def test_rows_come_in_batches_and_few_files_are_read_ahead(
     tiny_classifier: Classifier, tmp_path: Path
 ) -> None:
-    files = {f"{number:02}": tmp_path / f"{number:02}" for number in range(AHEAD + 3)}
+    batch = tiny_classifier.batch_size
+    files = {f"{number:02}": tmp_path / f"{number:02}" for number in range(2 * batch + AHEAD + 1)}
     flat(files["00"], 100)
     rows = score(files, tiny_classifier)
     assert isinstance(rows, Iterator)
@@ -264,7 +265,28 @@ def test_rows_come_one_by_one_and_few_files_are_read_ahead(
     last = max(files)
     flat(files[last], 100)  # not looked at before its turn is near
     statuses = [row.status for row in rows]
-    assert statuses == ["unreadable"] * (AHEAD + 1) + ["ok"]
+    assert statuses == ["unreadable"] * (len(files) - 2) + ["ok"]
+
+
+def test_every_row_of_a_batch_is_that_of_its_file(
+    here: Path, tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    greys = {"a.png": 0, "b.png": 255, "c.png": 90, "d.png": None, "e.png": 200, "f.png": 255}
+    for name, value in greys.items():
+        if value is not None:
+            flat(name, value)
+    rows = list(score({name: Path(name) for name in greys}, tiny_classifier, tiny_gate))
+    assert [(row.file[0], row.status, row.verdict, row.warnings) for row in rows] == [
+        ("a", "ok", "normal", ("outside_population",)),
+        ("b", "rejected", None, ()),
+        ("c", "ok", "normal", ()),
+        ("d", "unreadable", None, ()),
+        ("e", "ok", "pneumonia", ()),
+        ("f", "rejected", None, ()),
+    ]
+    for row, value in zip(rows, greys.values(), strict=True):
+        if value is not None and row.status == "ok":
+            assert row.probability == pytest.approx(1 / (1 + np.exp(4 - 8 * value / 255)), abs=1e-5)
 
 
 @pytest.mark.parametrize("size", [(40, 50), (1300, 900), (500, 500), (501, 499)])

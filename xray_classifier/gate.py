@@ -75,6 +75,9 @@ class Opinion:
     outside_population: bool
 
 
+PASSED = Opinion("", outside_population=False)
+
+
 class Gate:
     """A loaded gate, ready to be shared by threads.
 
@@ -104,7 +107,11 @@ class Gate:
 
     def judge(self, tensor: Tensor) -> Opinion:
         """Judge one tensor, shape (500, 500, 1), float32 in [0, 1]."""
-        return decide(self.outputs(tensor[np.newaxis])[0], self.spec)
+        return self.judge_batch(tensor[np.newaxis])[0]
+
+    def judge_batch(self, batch: Tensor) -> list[Opinion]:
+        """Judge tensors, shape (n, 500, 500, 1)."""
+        return [decide(outputs, self.spec) for outputs in self.outputs(batch)]
 
 
 def decide(outputs: NDArray[np.float64], spec: GateSpec) -> Opinion:

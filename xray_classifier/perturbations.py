@@ -97,6 +97,20 @@ def blur(batch: Tensor, radius: float) -> Tensor:
     return _each(batch, lambda image: image.filter(ImageFilter.GaussianBlur(radius)))
 
 
+def sharpen(batch: Tensor, radius: float, amount: float) -> Tensor:
+    """Add `amount` times what a Gaussian blur of `radius` pixels takes away."""
+    return np.clip(batch + np.float32(amount) * (batch - blur(batch, radius)), 0, 1)
+
+
+def shade(batch: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
+    """Brighten one side and darken the other, by a ramp of up to `strength` in any direction."""
+    height, width = batch.shape[1:3]
+    slope_y, slope_x = rng.uniform(-strength, strength, (2, len(batch), 1, 1, 1))
+    y = np.linspace(-1, 1, height)[:, None, None]
+    x = np.linspace(-1, 1, width)[:, None]
+    return np.clip(batch + slope_y * y + slope_x * x, 0, 1).astype(np.float32)
+
+
 def compress(batch: Tensor, quality: int) -> Tensor:
     """Encode as JPEG of `quality` (1 to 95) and decode again."""
 

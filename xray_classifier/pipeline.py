@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from xray_classifier.calibration import post_test
 from xray_classifier.decoding import decode
-from xray_classifier.gate import OUTSIDE_POPULATION, Gate
+from xray_classifier.gate import OUTSIDE_POPULATION, PASSED, Gate, Opinion
 from xray_classifier.operating_point import FIXED
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import preprocess
 from xray_classifier.radiograph import GreyImage, Radiograph
+from xray_classifier.spec import ModelSpec
 from xray_classifier.verdict import judge
 
 OK, REJECTED = "ok", "rejected"
@@ -91,35 +95,65 @@ def classify_radiograph(
     choices: Choices = DEFAULTS,
 ) -> Result:
     """Do the same for a decoded radiograph; its warnings are handed on to the result."""
-    image, warnings = radiograph.image, radiograph.warnings
-    tensor = preprocess(image)
-    point = classifier.spec.point(choices.operating_point)
-    if gate is not None:
-        opinion = gate.judge(tensor)
-        if opinion.reason and choices.enforce:
-            return Result(
-                image,
-                point.threshold,
-                REJECTED,
-                message=opinion.reason,
-                warnings=warnings,
-                operating_point=point.name,
-            )
-        if opinion.reason:
-            warnings = (*warnings, NOT_VALID)
-        elif opinion.outside_population:
-            warnings = (*warnings, OUTSIDE_POPULATION)
-    probability = float(classifier.probabilities(tensor[None])[0])
+    return classify_radiographs([radiograph], classifier, gate, choices)[0]
+
+
+def classify_radiographs(
+    radiographs: Sequence[Radiograph],
+    classifier: Classifier,
+    gate: Gate | None = None,
+    choices: Choices = DEFAULTS,
+) -> list[Result]:
+    """Do the same for several at once, which takes less time for each."""
+    if not radiographs:
+        return []
+    tensors = np.stack([preprocess(radiograph.image) for radiograph in radiographs])
+    opinions = gate.judge_batch(tensors) if gate else [PASSED] * len(tensors)
+    judged = [not (opinion.reason and choices.enforce) for opinion in opinions]
+    probabilities = iter(classifier.probabilities(tensors[judged]))
+    return [
+        _result(radiograph, opinion, float(next(probabilities)), classifier.spec, choices)
+        if passed
+        else _rejection(radiograph, opinion, classifier.spec, choices)
+        for radiograph, opinion, passed in zip(radiographs, opinions, judged, strict=True)
+    ]
+
+
+def _rejection(
+    radiograph: Radiograph, opinion: Opinion, spec: ModelSpec, choices: Choices
+) -> Result:
+    point = spec.point(choices.operating_point)
+    return Result(
+        radiograph.image,
+        point.threshold,
+        REJECTED,
+        message=opinion.reason,
+        warnings=radiograph.warnings,
+        operating_point=point.name,
+    )
+
+
+def _result(
+    radiograph: Radiograph,
+    opinion: Opinion,
+    probability: float,
+    spec: ModelSpec,
+    choices: Choices,
+) -> Result:
+    point = spec.point(choices.operating_point)
+    warnings = radiograph.warnings
+    if opinion.reason:
+        warnings = (*warnings, NOT_VALID)
+    elif opinion.outside_population:
+        warnings = (*warnings, OUTSIDE_POPULATION)
     pretest = choices.pretest
     return Result(
-        image,
+        radiograph.image,
         point.threshold,
         OK,
         probability,
         judge(probability, point),
         warnings=warnings,
         operating_point=point.name,
-        post_test_probability=(
-            None if pretest is None else post_test(probability, classifier.spec, pretest)
-        ),
+        post_test_probability=None if pretest is None else post_test(probability, spec, pretest),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -11,6 +12,11 @@ from numpy.typing import NDArray
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.preprocessing import Tensor
 from xray_classifier.spec import INPUT_SHAPE, ModelSpec
+
+MAX_BATCH = 16  # larger ones are no faster
+
+MAX_MAP = 32 * 2**20
+"""Bytes; glibc gives a larger block back to the system after each use, and clears it anew."""
 
 
 class Classifier:
@@ -23,6 +29,7 @@ class Classifier:
 
     Attributes:
         lock: held while the model computes.
+        batch_size: how many images are best judged at once where many wait.
     """
 
     def __init__(self, model: Any, spec: ModelSpec, remarks: tuple[str, ...] = ()) -> None:
@@ -40,7 +47,8 @@ class Classifier:
             input_signature=signature,
             autograph=False,  # it would write temporary files
         )
-        self.probabilities(np.zeros((1, *INPUT_SHAPE), np.float32))  # traces the graph
+        self.probabilities(np.zeros((1, *INPUT_SHAPE), np.float32))
+        self.batch_size = _best_batch_size(self._forward.get_concrete_function().graph)
 
     def probabilities(self, batch: Tensor) -> NDArray[np.float64]:
         """Give the probability of pneumonia for each tensor.
@@ -67,6 +75,17 @@ class Classifier:
                 "It is damaged or made for another task; use another one."
             )
         return probabilities
+
+
+def _best_batch_size(graph: Any) -> int:
+    """Choose so many images that no feature map of theirs outgrows `MAX_MAP`."""
+    sizes = [
+        tensor.dtype.size * math.prod(tensor.shape[1:])
+        for operation in graph.get_operations()
+        for tensor in operation.outputs
+        if tensor.shape.rank and tensor.shape[1:].is_fully_defined() and tensor.shape[0] is None
+    ]
+    return max(1, min(MAX_BATCH, MAX_MAP // max(sizes)))
 
 
 def _check_batch(batch: Tensor) -> None:

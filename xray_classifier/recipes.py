@@ -52,14 +52,15 @@ class Recipe:
 
 
 def _augment_default(batch: Tensor, rng: np.random.Generator) -> Tensor:
-    """Move, mirror, and change all that is not lung: text, border, greys, sharpness.
+    """Move, mirror, and change all that is not lung: text, border, greys, shade, sharpness.
 
     The mirror is kept although it puts the heart on the right: which side is ill tells nothing.
+    Machines differ in shade and sharpness, and the classes came from different machines.
     """
     batch = perturbations.move(batch, rng)
     batch = _sometimes(0.3, batch, rng, lambda some: perturbations.paste_text(some, rng))
-    margin = rng.uniform(0.1, 0.2)
-    batch = _sometimes(0.5, batch, rng, lambda some: perturbations.swap_border(some, rng, margin))
+    margin = rng.uniform(0.05, 0.2)
+    batch = _sometimes(0.7, batch, rng, lambda some: perturbations.swap_border(some, rng, margin))
     batch = _sometimes(0.15, batch, rng, lambda some: perturbations.erase_border(some, rng, margin))
     batch = perturbations.bend_grey(batch, np.exp(rng.uniform(-0.4, 0.4, (len(batch), 1, 1, 1))))
     batch = perturbations.shift_grey(
@@ -67,14 +68,16 @@ def _augment_default(batch: Tensor, rng: np.random.Generator) -> Tensor:
         rng.uniform(-0.12, 0.12, (len(batch), 1, 1, 1)),
         rng.uniform(0.7, 1.3, (len(batch), 1, 1, 1)),
     )
-    worse = (
+    machine = (
+        lambda some: perturbations.shade(some, rng, 0.15),
         lambda some: perturbations.compress(some, int(rng.integers(15, 90))),
         lambda some: perturbations.coarsen(some, int(rng.integers(90, 220))),
         lambda some: perturbations.blur(some, rng.uniform(0.3, 1.5)),
+        lambda some: perturbations.sharpen(some, rng.uniform(1, 4), rng.uniform(0.3, 1.5)),
         lambda some: perturbations.add_noise(some, rng, rng.uniform(0.01, 0.06)),
     )
-    for change in worse:
-        batch = _sometimes(0.15, batch, rng, change)
+    for change in machine:
+        batch = _sometimes(0.2, batch, rng, change)
     return batch.astype(np.float32)
 
 

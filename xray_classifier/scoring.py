@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from xray_classifier.decoding import decode
 from xray_classifier.errors import RejectedImageError, UnreadableImageError
 from xray_classifier.gate import Gate
 from xray_classifier.overlap import map_ahead
-from xray_classifier.pipeline import DEFAULTS, REJECTED, Choices, Result, classify_radiograph
+from xray_classifier.pipeline import DEFAULTS, REJECTED, Choices, Result, classify_radiographs
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import squeeze
 from xray_classifier.radiograph import GreyImage, Radiograph
@@ -89,14 +90,16 @@ def score(
     """Judge files in their order, as `classify` does; what cannot be judged becomes a row, too.
 
     ZIP archives are told by their content, and each member becomes a row. Files are read and
-    decoded in threads while the model computes, at most `AHEAD` in advance.
+    decoded in threads while the model computes, and judged in batches of the model's `batch_size`.
 
     Raises:
         ModelUnavailableError: the model lacks what was chosen.
     """
     classifier.spec.point(choices.operating_point)  # before any work, and without a file, too
-    for source, prepared in map_ahead(_prepare, sources_of_files(files), WORKERS, AHEAD):
-        yield _judge(source.name, prepared.result, classifier, gate, choices)[0]
+    size = classifier.batch_size
+    prepared = map_ahead(_prepare, sources_of_files(files), WORKERS, AHEAD + size)
+    while batch := [(source.name, future.result) for source, future in islice(prepared, size)]:
+        yield from (row for row, _ in _judge(batch, classifier, gate, choices))
 
 
 def judge_source(
@@ -110,41 +113,64 @@ def judge_source(
     Raises:
         ModelUnavailableError: the model lacks what was chosen.
     """
-    return _judge(source.name, lambda: decode(source.read()), classifier, gate, choices)
+    batch = [(source.name, lambda: decode(source.read()))]
+    return next(_judge(batch, classifier, gate, choices))
 
 
 def _judge(
-    name: str,
-    prepare: Callable[[], Radiograph],
+    batch: Sequence[tuple[str, Callable[[], Radiograph]]],
     classifier: Classifier,
     gate: Gate | None,
     choices: Choices,
-) -> tuple[Row, GreyImage | None]:
-    point = classifier.spec.point(choices.operating_point)
+) -> Iterator[tuple[Row, GreyImage | None]]:
+    """Judge at once what can be read of some files; give each one's row, and its image."""
+    found = [(name, _attempt(prepare)) for name, prepare in batch]
+    readable = [what for _, what in found if isinstance(what, Radiograph)]
+    results = iter(classify_radiographs(readable, classifier, gate, choices))
+    for name, what in found:
+        if isinstance(what, Radiograph):
+            result = next(results)
+            yield (
+                _row(name, result.status, result.message, classifier, choices, result),
+                result.image,
+            )
+        else:
+            yield _row(name, *what, classifier, choices), None
 
-    def row(status: str, message: str, result: Result | None = None) -> Row:
-        return Row(
-            file=name,
-            status=status,
-            probability=result.probability if result else None,
-            verdict=result.verdict if result else None,
-            threshold=point.threshold,
-            model=classifier.spec.name,
-            message=message,
-            warnings=result.warnings if result else (),
-            operating_point=point.name,
-            post_test_probability=result.post_test_probability if result else None,
-        )
 
+def _attempt(prepare: Callable[[], Radiograph]) -> Radiograph | tuple[str, str]:
+    """Give the radiograph, or status and message of a file that is none."""
     try:
-        result = classify_radiograph(prepare(), classifier, gate, choices)
+        return prepare()
     except RejectedImageError as error:
-        return row(REJECTED, str(error)), None
+        return REJECTED, str(error)
     except UnreadableImageError as error:
-        return row(UNREADABLE, str(error)), None
+        return UNREADABLE, str(error)
     except OSError as error:
-        return row(UNREADABLE, f"The file cannot be read: {error.strerror}."), None
-    return row(result.status, result.message, result), result.image
+        return UNREADABLE, f"The file cannot be read: {error.strerror}."
+
+
+def _row(
+    name: str,
+    status: str,
+    message: str,
+    classifier: Classifier,
+    choices: Choices,
+    result: Result | None = None,
+) -> Row:
+    point = classifier.spec.point(choices.operating_point)
+    return Row(
+        file=name,
+        status=status,
+        probability=result.probability if result else None,
+        verdict=result.verdict if result else None,
+        threshold=point.threshold,
+        model=classifier.spec.name,
+        message=message,
+        warnings=result.warnings if result else (),
+        operating_point=point.name,
+        post_test_probability=result.post_test_probability if result else None,
+    )
 
 
 def _prepare(source: Source) -> Radiograph:
