@@ -24,7 +24,7 @@ from xray_classifier.model_facts import (
 )
 from xray_classifier.page_charts import CURVES, show_curve
 from xray_classifier.page_shared import show_heading
-from xray_classifier.spec import OFFICIAL_TEST, ModelSpec, read_spec
+from xray_classifier.spec import OFFICIAL_TEST, ModelSpec
 
 MODEL_CARD = loading.MODEL_FOLDER / "MODEL_CARD.md"
 
@@ -44,7 +44,7 @@ def show_model_page(name: str) -> None:
     """Draw the page for the model of that name. It needs its JSON, not the network."""
     show_heading("About the model")
     try:
-        spec = read_spec(loading.MODEL_FOLDER / f"{name}.json")
+        spec = loading.read_facts(name)
         gate_results = gate.read_gate_spec(gate.GATE_FILE).results
     except ModelUnavailableError as error:
         st.error(str(error), icon=":material/error:")
