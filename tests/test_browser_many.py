@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import START_SECONDS, encoded, zipped
+from conftest import START_SECONDS, encoded, tab_to, zipped
 from playwright.sync_api import Browser, Page, expect
 
 from xray_classifier.gate import load_gate
@@ -105,6 +105,23 @@ def test_three_files_and_a_broken_one_are_sorted_filtered_and_opened(
     expect_rows(page, "p.jpeg", "n.jpeg", "w.png", "<i>broken</i>.png")
     open_row(page, 3)
     expect(page.get_by_text("This is not an image that can be read")).to_be_visible()
+
+
+def test_study_is_opened_and_left_with_the_keyboard(
+    page: Page, originals: dict[str, bytes]
+) -> None:
+    upload(page, {Path(name).name: content for name, content in originals.items()})
+    expect_counts(page, "1 pneumonia · 1 normal")
+    expect(page.get_by_role("button", name="Download all as CSV")).to_be_visible()
+    tab_to(page, page.get_by_role("combobox", name="Open a study"))
+    page.keyboard.type("2")
+    expect(page.get_by_role("option")).to_have_text("2: pneumonia")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Study 2")).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("^Pneumonia 9"))).to_be_visible()
+    tab_to(page, page.get_by_role("button", name="Back to the table"))
+    page.keyboard.press("Enter")
+    expect_rows(page, *(Path(name).name for name in reversed(NAMES)))
 
 
 def test_table_is_taken_away_with_numbers_and_with_names_only_if_asked(

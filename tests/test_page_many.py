@@ -167,6 +167,19 @@ def test_opened_study_is_shown_as_if_it_were_alone_with_a_way_back(page: AppTest
     assert not page.header
 
 
+def test_study_is_chosen_by_its_number(page: AppTest) -> None:
+    upload(page, *FOUR)
+    choice = page.selectbox(key="chosen_study")
+    assert choice.options == ["2: pneumonia", "1: normal", "4: rejected", "3: unreadable"]
+    page.button_group(key="show_only").set_value(["pneumonia"]).run()
+    assert page.selectbox(key="chosen_study").options == ["2: pneumonia"]
+    page.selectbox(key="chosen_study").set_value(2).run()
+    assert page.header[0].value == "Study 2"
+    press(page, "Back to the table")
+    assert page.selectbox(key="chosen_study").value is None
+    assert not page.header
+
+
 @pytest.mark.parametrize(
     ("number", "message"), [(3, "not an image that can be read"), (4, "It is white.")]
 )
