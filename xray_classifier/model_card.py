@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from string import Template
+from zipfile import ZipFile
 
 from xray_classifier import card_tables
 from xray_classifier.card_tables import ADULTS, NOT_YET, TEST, decimal, percent, proportion, table
@@ -14,7 +15,7 @@ from xray_classifier.loading import DEFAULT_MODEL, MODEL_FOLDER
 from xray_classifier.metrics import RESAMPLES
 from xray_classifier.model_facts import adults_sentence, shift_sentence
 from xray_classifier.reporting import ARTICLE_COUNTS, stress_table
-from xray_classifier.spec import ModelSpec, read_spec
+from xray_classifier.spec import INPUT_SHAPE, ModelSpec, read_spec
 
 TEMPLATE, CARD = "card_template.md", "MODEL_CARD.md"
 
@@ -125,6 +126,33 @@ def _source_size(spec: ModelSpec, _folder: Path) -> str:
     return f"{width} x {height}"
 
 
+def _geometry(spec: ModelSpec, folder: Path) -> str:
+    """Say what the network does to the picture before its first convolution, from its own file."""
+    path = folder / spec.file
+    if not path.exists():
+        raise DatasetError(f"{path} is missing: the card tells how it looks at a picture.")
+    with ZipFile(path) as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    side, steps = INPUT_SHAPE[0], []
+    for layer in layers:
+        facts = layer["config"]
+        match layer["class_name"]:
+            case "AveragePooling2D":
+                side //= facts["pool_size"][0]
+                steps.append(f"averaging to {side} x {side}")
+            case "Cropping2D":
+                cut = facts["cropping"][0][0]
+                steps.append(f"the outer {cut / side:.0%} cut off at each edge")
+                side -= 2 * cut
+                steps.append(f"which leaves {side} x {side}")
+            case "Resizing":
+                side = facts["height"]
+                steps.append(f"resizing to {side} x {side}")
+            case "Conv2D":
+                break
+    return ", ".join(steps)
+
+
 def _article(_spec: ModelSpec, _folder: Path) -> str:
     right, images = map(sum, zip(*ARTICLE_COUNTS.values(), strict=True))
     return proportion(right, images)
@@ -180,6 +208,7 @@ _PARTS = {
     "folds": lambda spec, _folder: f"{spec.calibration['folds']}",
     "seed": lambda spec, _folder: f"{spec.training['seed']}",
     "ledger": _ledger,
+    "geometry": _geometry,
     "recipe": _recipe,
     "performance": card_tables.performance,
     "points": card_tables.points,
