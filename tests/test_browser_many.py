@@ -104,6 +104,7 @@ def test_three_files_and_a_broken_one_are_sorted_filtered_and_opened(
     page.get_by_test_id("stButtonGroup").get_by_text("normal", exact=True).click()
     expect_rows(page, "p.jpeg", "n.jpeg", "w.png", "<i>broken</i>.png")
     open_row(page, 3)
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
     expect(page.get_by_text("This is not an image that can be read")).to_be_visible()
 
 
@@ -199,7 +200,9 @@ def test_folder_is_chosen_as_a_whole(
         path.write_bytes(content)
     page.get_by_text("Choose a whole folder").click()
     expect(page.get_by_text("Upload directories")).to_be_visible()
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(tmp_path / "xrays")
+    dropzone = page.get_by_test_id("stFileUploaderDropzoneInput")
+    expect(dropzone).to_have_count(1)  # for a moment there is the old one, too
+    dropzone.set_input_files(tmp_path / "xrays")
     expect_counts(page, "1 pneumonia · 1 normal")
     expect_rows(page, *(f"xrays/{name}" for name in reversed(NAMES)))
 
