@@ -6,11 +6,7 @@ import streamlit as st
 
 from xray_classifier.page_judge import show_judge_page
 from xray_classifier.page_model import show_model_page
-from xray_classifier.page_shared import (
-    TITLE,
-    choose_how,
-    choose_model,
-)
+from xray_classifier.page_shared import TITLE, choose_how, choose_model
 from xray_classifier.page_uploads import keep_in_memory
 
 

@@ -19,10 +19,11 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from streamlit.testing.v1 import AppTest
 
     from xray_classifier.gate import Gate, Opinion
     from xray_classifier.prediction import Classifier
@@ -91,6 +92,13 @@ def zipped(contents: Mapping[Any, bytes], kind: int = ZIP_DEFLATED) -> bytes:
     return stream.getvalue()
 
 
+def printed(program: str, folder: Path = ROOT) -> str:
+    """Run Python code in a process of its own and a folder; give what it prints."""
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
 def tiny_model() -> Any:
     """A Keras model of two parameters: sigmoid(8 * mean brightness - 4)."""
     import keras
@@ -132,6 +140,41 @@ def tiny_classifier() -> Classifier:
 
     spec = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
     return Classifier(tiny_model(), spec)
+
+
+@pytest.fixture
+def tiny_models(
+    monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    """Have the pages use the tiny model and gate, whatever is asked for."""
+    import streamlit as st
+
+    from xray_classifier import gate, loading
+
+    st.cache_resource.clear()
+    monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
+    monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
+    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+
+
+def draw_app() -> AppTest:
+    """Draw the app for a new visitor."""
+    from streamlit.testing.v1 import AppTest
+
+    return AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
+
+
+@pytest.fixture
+def page(tiny_models: None) -> AppTest:
+    """The app with the tiny model, in Streamlit's own test client."""
+    return draw_app()
+
+
+def find_no_model(name: str, source: str | None) -> Classifier:
+    """Do what `load_classifier` does where the model's file is missing."""
+    from xray_classifier.errors import ModelUnavailableError
+
+    raise ModelUnavailableError("The model file is missing.")
 
 
 POINTS = {
@@ -245,3 +288,12 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
+
+
+def tab_to(page: Page, target: Locator, presses: int = 40) -> None:
+    """Press Tab until an element has the focus."""
+    for _ in range(presses):
+        page.keyboard.press("Tab")
+        if target.evaluate("element => element === document.activeElement"):
+            return
+    pytest.fail(f"{target} is not reached by {presses} presses of Tab")

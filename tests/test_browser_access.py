@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT, START_SECONDS, encoded
+from conftest import ROOT, START_SECONDS, encoded, tab_to
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from xray_classifier.loading import load_classifier
@@ -111,6 +111,17 @@ def test_axe_finds_nothing_beside_a_verdict(open_page: Opener, scheme: str, orig
     assert not findings(page)
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_beside_a_table(open_page: Opener, scheme: str, original: Path) -> None:
+    page = open_page(color_scheme=scheme)
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([original, ROOT / "LICENSE"])
+    counts = page.get_by_text("1 normal · 1 unreadable", exact=True)
+    expect(counts).to_be_visible(timeout=FIRST_VERDICT_MS)
+    expect(page.get_by_role("button", name="Download all as CSV")).to_be_visible()
+    assert not findings(page)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_follow_the_system_of_the_visitor(open_page: Opener, scheme: str) -> None:
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -128,15 +139,6 @@ def test_image_and_verdict_have_words_for_a_screen_reader(open_page: Opener) -> 
     expect(page.get_by_role("heading", name=re.compile("^Not valid: "))).to_be_visible()
     expect(page.get_by_text(re.compile("^Probability of pneumonia .+%"))).to_be_visible()
     expect(page.get_by_role("alert").filter(has_text="not something I can judge")).to_be_visible()
-
-
-def tab_to(page: Page, target: Locator, presses: int = 40) -> None:
-    """Press Tab until an element has the focus."""
-    for _ in range(presses):
-        page.keyboard.press("Tab")
-        if target.evaluate("element => element === document.activeElement"):
-            return
-    pytest.fail(f"{target} is not reached by {presses} presses of Tab")
 
 
 def test_everything_is_reached_with_the_keyboard(open_page: Opener) -> None:

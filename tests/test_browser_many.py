@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import START_SECONDS, encoded, zipped
+from conftest import START_SECONDS, encoded, tab_to, zipped
 from playwright.sync_api import Browser, Page, expect
 
 from xray_classifier.gate import load_gate
@@ -104,7 +104,25 @@ def test_three_files_and_a_broken_one_are_sorted_filtered_and_opened(
     page.get_by_test_id("stButtonGroup").get_by_text("normal", exact=True).click()
     expect_rows(page, "p.jpeg", "n.jpeg", "w.png", "<i>broken</i>.png")
     open_row(page, 3)
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
     expect(page.get_by_text("This is not an image that can be read")).to_be_visible()
+
+
+def test_study_is_opened_and_left_with_the_keyboard(
+    page: Page, originals: dict[str, bytes]
+) -> None:
+    upload(page, {Path(name).name: content for name, content in originals.items()})
+    expect_counts(page, "1 pneumonia · 1 normal")
+    expect(page.get_by_role("button", name="Download all as CSV")).to_be_visible()
+    tab_to(page, page.get_by_role("combobox", name="Open a study"))
+    page.keyboard.type("2")
+    expect(page.get_by_role("option")).to_have_text("2: pneumonia")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Study 2")).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("^Pneumonia 9"))).to_be_visible()
+    tab_to(page, page.get_by_role("button", name="Back to the table"))
+    page.keyboard.press("Enter")
+    expect_rows(page, *(Path(name).name for name in reversed(NAMES)))
 
 
 def test_table_is_taken_away_with_numbers_and_with_names_only_if_asked(
@@ -182,7 +200,9 @@ def test_folder_is_chosen_as_a_whole(
         path.write_bytes(content)
     page.get_by_text("Choose a whole folder").click()
     expect(page.get_by_text("Upload directories")).to_be_visible()
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(tmp_path / "xrays")
+    dropzone = page.get_by_test_id("stFileUploaderDropzoneInput")
+    expect(dropzone).to_have_count(1)  # for a moment there is the old one, too
+    dropzone.set_input_files(tmp_path / "xrays")
     expect_counts(page, "1 pneumonia · 1 normal")
     expect_rows(page, *(f"xrays/{name}" for name in reversed(NAMES)))
 

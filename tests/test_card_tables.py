@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def test_predictive_values_by_hand() -> None:
     # prevalence .1, sensitivity .9, specificity .8: 90 / 270 and 720 / 730
     assert cells(text, "10%")[1].startswith("33.3%")
     assert cells(text, "10%")[2].startswith("98.6%")
+    assert cells(text, "74%")[1].startswith("92.8%")  # where it is calibrated: 666 / 718
 
 
 def test_points_stand_out_of_fold_and_on_the_test() -> None:
@@ -92,6 +94,18 @@ def test_coverage_takes_the_nearest_measured_step() -> None:
 )
 def test_what_was_not_measured_is_said(part: str) -> None:
     assert getattr(card_tables, part)(BARE, NOWHERE) == "Not measured yet."
+
+
+def test_gate_has_wilsons_intervals(tmp_path: Path) -> None:
+    kinds = {"photos": {"images": 120, "rejected": 1.0, "outside_population": 0.0}}
+    (tmp_path / "gate").mkdir()
+    (tmp_path / "gate" / "gate.json").write_text(json.dumps({"results": kinds}))
+    assert cells(card_tables.gate(BARE, tmp_path), "photos") == [
+        "photos",
+        "120",
+        "100.0% (96.9% to 100.0%)",
+        "0.0% (0.0% to 3.1%)",
+    ]
 
 
 def test_both_places_stand_beside_each_other() -> None:

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, encoded, pointed_classifier, squares, tiny_model, zipped
+from conftest import ROOT, encoded, gradient, pointed_classifier, squares, tiny_model, zipped
 from dicom_files import IDENTIFIER, dicom
 from PIL import Image
 from pydicom import dcmread
 
 from xray_classifier import (
+    archives,
     cli_training,
     explanation_check,
     gate,
@@ -31,6 +32,7 @@ from xray_classifier import (
     progress,
     records,
     reporting,
+    sources,
     training,
 )
 from xray_classifier.cli import build_parser, main
@@ -476,6 +478,31 @@ def test_progress_and_remarks_go_to_stderr(
     assert [json.loads(line)["status"] for line in written.out.splitlines()] == ["ok", "ok"]
     assert "note: take care\n" in written.err
     assert "Judging" in written.err
+
+
+@pytest.mark.parametrize(("terminal", "times"), [(False, 1), (True, 2)])
+def test_archive_is_opened_to_count_only_where_a_bar_is_shown(
+    terminal: bool,
+    times: int,
+    here: Path,
+    tiny: Classifier,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    (here / "a.zip").write_bytes(zipped({"1.png": encoded(gradient()), "2.png": b""}))
+    opened: list[object] = []
+
+    class Counted(archives.Archive):
+        def __init__(self, file: Path | bytes) -> None:
+            opened.append(file)
+            super().__init__(file)
+
+    monkeypatch.setattr(sources, "Archive", Counted)
+    monkeypatch.setattr(progress, "SILENT_SECONDS", 0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert main(["predict", "a.zip", "--format", "jsonl"]) == 1
+    assert len(opened) == times
+    assert ("/2" in capsys.readouterr().err) == terminal
 
 
 @pytest.mark.parametrize("missing", ["none.png", "dir/none", "dir/a.png/b", "n" * 300])

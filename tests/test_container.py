@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, printed
 
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 STEPS: list[tuple[str, str]] = re.findall(r"^([A-Z]+) +(.+)$", TEXT, re.MULTILINE)
@@ -78,7 +76,4 @@ def test_page_runs_with_what_is_copied(image: Path) -> None:
         "page = AppTest.from_file('webapp.py', default_timeout=60).run()\n"
         "print(len(page.exception), page.sidebar.selectbox[0].options)"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program], cwd=image, capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == "0 ['default', 'article']"
+    assert printed(program, image) == "0 ['default', 'article']"

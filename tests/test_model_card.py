@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from conftest import zipped
 
 from xray_classifier.card_tables import TEST
 from xray_classifier.errors import DatasetError
@@ -36,7 +37,9 @@ SECTIONS = [  # shared/guide/peers.md, section 5
 def folder(tmp_path: Path) -> Path:
     """A copy of what the card is made of."""
     target = tmp_path / "model"
-    shutil.copytree(MODEL_FOLDER, target, ignore=shutil.ignore_patterns("*.keras"))
+    shutil.copytree(
+        MODEL_FOLDER, target, ignore=shutil.ignore_patterns("article.keras", "gate.keras")
+    )
     return target
 
 
@@ -77,6 +80,30 @@ def test_card_can_be_written_before_the_test_was_met(folder: Path) -> None:
     del facts["results"][TEST]
     path.write_text(json.dumps(facts))
     assert "The official test set was not met yet." in render_card(folder)
+
+
+def test_way_to_the_first_convolution_is_told_from_the_file(folder: Path) -> None:
+    layers = [
+        ("InputLayer", {}),
+        ("AveragePooling2D", {"pool_size": [2, 2]}),
+        ("Cropping2D", {"cropping": [[10, 10], [10, 10]]}),
+        ("Resizing", {"height": 200}),
+        ("Conv2D", {}),
+        ("AveragePooling2D", {"pool_size": [2, 2]}),
+    ]
+    config = {"layers": [{"class_name": name, "config": facts} for name, facts in layers]}
+    content = zipped({"config.json": json.dumps({"config": config}).encode()})
+    (folder / "default.keras").write_bytes(content)
+    assert (
+        "averaging to 250 x 250, the outer 4% cut off at each edge, which leaves 230 x 230, "
+        "resizing to 200 x 200;" in render_card(folder)
+    )
+
+
+def test_missing_model_file_is_an_error(folder: Path) -> None:
+    (folder / "default.keras").unlink()
+    with pytest.raises(DatasetError, match=r"default\.keras is missing: the card tells how"):
+        render_card(folder)
 
 
 def test_unknown_name_in_the_template_is_an_error(folder: Path) -> None:

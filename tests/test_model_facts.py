@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from xray_classifier.card_tables import ADULTS, HOLDOUT, TEST
 from xray_classifier.loading import MODEL_FOLDER
 from xray_classifier.model_facts import (
+    adults_sentence,
     border_sentence,
+    comparison_sentence,
     confusion_rows,
     figure_rows,
     gate_rows,
     heatmap_sentence,
     point_rows,
+    shift_sentence,
     stress_rows,
     training_sentences,
 )
@@ -95,8 +101,9 @@ def test_stress_lists_every_change_and_full_resolution(tmp_path: Path) -> None:
 
 
 def test_border_is_told_by_its_auc(tmp_path: Path) -> None:
-    folder = write_report(tmp_path, border_alone={"outer 10 % alone": 0.6606})
-    assert "This one's: outer 10\u00a0% alone 0.661." in border_sentence(SPEC, folder)
+    folder = write_report(tmp_path, images=1040, border_alone={"outer 10 % alone": 0.6606})
+    text = border_sentence(SPEC, folder)
+    assert "This one's, on 1,040 held-out images: outer 10\u00a0% alone 0.661." in text
 
 
 @pytest.mark.parametrize("sha256", [None, "cd" * 32], ids=["no report", "another file's"])
@@ -111,8 +118,53 @@ def test_what_was_not_measured_is_said(tmp_path: Path, sha256: str | None) -> No
 def test_gate_shows_what_it_did_with_each_kind() -> None:
     found = {"images": 1040, "rejected": 0.0, "outside_population": 0.0096}
     assert gate_rows({"mr_slices": found}) == [
-        {"kind of image": "mr slices", "images": "1,040", "refused": "0.0 %", "warned of": "1.0 %"}
+        {
+            "kind of image": "mr slices",
+            "images": "1,040",
+            "refused": "0.0 % (0.0 % to 0.4 %)",
+            "warned of": "1.0 % (0.5 % to 1.8 %)",
+        }
     ]
+
+
+FIGURES = {"specificity": [0.8, 0.7, 0.9], "ece": [0.1, 0.05, 0.2], "auc": [0.6, 0.5, 0.7]}
+
+
+def measured(**results: Any) -> ModelSpec:
+    names = {"test": TEST, "holdout": HOLDOUT, "adults": ADULTS}
+    return replace(SPEC, results={names[name]: found for name, found in results.items()})
+
+
+def test_comparison_is_told_with_its_intervals() -> None:
+    difference = {"accuracy": [0.08, 0.05, 0.1], "auc": [-0.01, -0.02, 0.004]}
+    spec = measured(test={"compared": {"model": "article", "difference": difference}})
+    assert comparison_sentence(spec) == (
+        "On the official test set `tiny` less `article` is 0.080 (0.050 to 0.100) in accuracy and "
+        "-0.010 (-0.020 to 0.004) in AUC, by a paired bootstrap over patients."
+    )
+
+
+def test_false_alarms_are_one_less_the_specificity() -> None:
+    easier = FIGURES | {"specificity": [0.96, 0.94, 0.99]}
+    spec = measured(test={"figures": FIGURES}, holdout={"figures": easier})
+    assert shift_sentence(spec) == (
+        "Of the normals it calls 20.0 % (10.0 % to 30.0 %) pneumonia on the official test set, and "
+        "4.0 % (1.0 % to 6.0 %) on held-out patients; its calibration error is 0.100 (0.050 to "
+        "0.200) and 0.100 (0.050 to 0.200)."
+    )
+
+
+@pytest.mark.parametrize(("low", "chance"), [(0.5, True), (0.51, False)])
+def test_chance_on_adults_is_told_by_the_interval(low: float, chance: bool) -> None:
+    figures = FIGURES | {"auc": [0.6, low, 0.7]}
+    text = adults_sentence(measured(adults={"images": 200, "figures": figures}))
+    assert "On 200 images of adults" in text
+    assert text.endswith(", no better than chance.") == chance
+
+
+@pytest.mark.parametrize("sentence", [comparison_sentence, shift_sentence, adults_sentence])
+def test_sentence_without_a_measurement_says_so(sentence: Callable[[ModelSpec], str]) -> None:
+    assert sentence(SPEC) == "Not measured yet."
 
 
 @pytest.mark.parametrize("passed", [True, False])

@@ -8,35 +8,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import ROOT, encoded, gradient
+from conftest import encoded, gradient
 from dicom_files import IDENTIFIER, NAME, dicom
 from streamlit.testing.v1 import AppTest
 from study_reports import FILE_NAME, REJECTION, RESULT, SPEC
 
-from xray_classifier import gate, loading, page_export, study_export
+from xray_classifier import page_export, study_export
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.explanation import Explainer
 
 if TYPE_CHECKING:
-    from xray_classifier.gate import Gate
     from xray_classifier.pipeline import Result
-    from xray_classifier.prediction import Classifier
 
 FILE_NAME_BOX, IDENTITY_BOX = (
     "Include the file name",
     "Keep the patient's identifiers from the source file",
 )
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier, tiny_gate: Gate) -> AppTest:
-    import streamlit as st
-
-    st.cache_resource.clear()
-    monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
-    monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
-    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
-    return AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
 
 
 def upload(page: AppTest, content: bytes) -> AppTest:

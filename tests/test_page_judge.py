@@ -9,10 +9,9 @@ import pytest
 from conftest import encoded
 from streamlit.testing.v1 import AppTest
 
-from xray_classifier import gate, loading
+from xray_classifier import gate
 from xray_classifier.gate import Opinion
 from xray_classifier.page_judge import SAMPLE_NOTE
-from xray_classifier.prediction import Classifier
 
 
 def script() -> None:
@@ -30,12 +29,7 @@ class RefusingGate:
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier) -> AppTest:
-    import streamlit as st
-
-    st.cache_resource.clear()
-    monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
-    monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
+def page(tiny_models: None, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(gate, "load_gate", RefusingGate)
     return AppTest.from_function(script, default_timeout=60).run()
 

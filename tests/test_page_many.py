@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, encoded, zipped
+from conftest import encoded, find_no_model, zipped
 from streamlit.testing.v1 import AppTest
 
-from xray_classifier import gate, loading, page_many, page_study
-from xray_classifier.errors import ModelUnavailableError
+from xray_classifier import loading, page_many, page_study
 from xray_classifier.pipeline import Result, classify_radiograph
 from xray_classifier.scoring import judge_source
 
 if TYPE_CHECKING:
-    from xray_classifier.gate import Gate
-    from xray_classifier.prediction import Classifier
+    pass
 from xray_classifier.sources import Source
 
 File = tuple[str, bytes, str]
@@ -33,15 +31,9 @@ FOUR = [file("a.png", 51), file("b.png", 204), file("c.txt", b"text"), file("d.p
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier, tiny_gate: Gate) -> AppTest:
-    import streamlit as st
-
-    st.cache_resource.clear()
-    monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
-    monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
-    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+def page(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(page_many, "SLICE", 60)
-    return AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
+    return page
 
 
 @pytest.fixture
@@ -175,6 +167,19 @@ def test_opened_study_is_shown_as_if_it_were_alone_with_a_way_back(page: AppTest
     assert not page.header
 
 
+def test_study_is_chosen_by_its_number(page: AppTest) -> None:
+    upload(page, *FOUR)
+    choice = page.selectbox(key="chosen_study")
+    assert choice.options == ["2: pneumonia", "1: normal", "4: rejected", "3: unreadable"]
+    page.button_group(key="show_only").set_value(["pneumonia"]).run()
+    assert page.selectbox(key="chosen_study").options == ["2: pneumonia"]
+    page.selectbox(key="chosen_study").set_value(2).run()
+    assert page.header[0].value == "Study 2"
+    press(page, "Back to the table")
+    assert page.selectbox(key="chosen_study").value is None
+    assert not page.header
+
+
 @pytest.mark.parametrize(
     ("number", "message"), [(3, "not an image that can be read"), (4, "It is white.")]
 )
@@ -269,10 +274,7 @@ def test_what_was_judged_goes_with_its_upload(page: AppTest) -> None:
 def test_missing_model_is_said_once_and_nothing_is_invented(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(name: str, source: str | None) -> Classifier:
-        raise ModelUnavailableError("The model file is missing.")
-
-    monkeypatch.setattr(loading, "load_classifier", refuse)
+    monkeypatch.setattr(loading, "load_classifier", find_no_model)
     upload(page, *FOUR)
     (error,) = page.error
     assert "there is no verdict. The model file is missing." in error.value

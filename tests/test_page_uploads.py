@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
-from conftest import ROOT
+from conftest import printed
 
 
 def test_uploads_up_to_the_limit_never_touch_the_disk() -> None:
@@ -28,7 +25,4 @@ before = on_disk()
 keep_in_memory()
 print(before, on_disk())
 """
-    run = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert run.stdout.split() == ["True", "False"]
+    assert printed(program).split() == ["True", "False"]

@@ -8,8 +8,10 @@ import shlex
 import pytest
 from conftest import ROOT
 
+from xray_classifier.archives import MAX_MEMBERS, MAX_RATIO, MAX_UNPACKED
 from xray_classifier.cautions import CAUTIONS
 from xray_classifier.cli import build_parser
+from xray_classifier.decoding import MAX_BYTES
 from xray_classifier.reporting import (
     ARCHIVE_END,
     ARCHIVE_START,
@@ -20,6 +22,7 @@ from xray_classifier.reporting import (
     STRESS_END,
     STRESS_START,
     benchmarks_table,
+    findings,
     results_table,
     stress_table,
 )
@@ -31,7 +34,7 @@ COMMANDS = re.findall(r"^\.venv/bin/python -m xray_classifier (.+)$", README, re
 
 def test_results_table_is_the_one_that_report_writes() -> None:
     shown = README.split(START)[1].split(END)[0].strip()
-    assert shown == results_table()
+    assert shown == f"{results_table()}\n\n{findings()}"
 
 
 def test_stress_table_is_the_one_that_report_writes() -> None:
@@ -67,6 +70,14 @@ def test_ci_runs_the_second_command() -> None:
 def test_warnings_are_listed_as_they_are() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", README, re.MULTILINE))
     assert {code: rows.get(code) for code in CAUTIONS} == CAUTIONS
+
+
+def test_limits_of_archives_are_those_of_the_code() -> None:
+    limits = (
+        f"{MAX_MEMBERS:,} members, {MAX_BYTES // 2**20} MB each, {MAX_UNPACKED // 2**30} GB in all "
+        f"and {MAX_RATIO} times"
+    )
+    assert limits in README
 
 
 def test_files_that_are_linked_exist() -> None:

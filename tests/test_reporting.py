@@ -18,6 +18,7 @@ from xray_classifier.reporting import (
     STRESS_END,
     STRESS_START,
     benchmarks_table,
+    findings,
     results_table,
     stress_table,
     update_readme,
@@ -104,6 +105,14 @@ def test_model_that_was_not_measured_has_no_row(tmp_path: Path) -> None:
     assert "tiny" not in results_table(tmp_path)
 
 
+def test_findings_are_those_of_the_default_model(models: Path) -> None:
+    assert findings(models) == "Not measured yet."
+    adults = {"images": 9, "figures": {"auc": [0.6, 0.4, 0.7]}}
+    spec = replace(SPEC, name="default", results={"adult_nih/all": adults})
+    write_spec(spec, models / "default.json")
+    assert "On 9 images of adults of another hospital its AUC is 0.600" in findings(models)
+
+
 def test_only_what_stands_between_the_marks_is_replaced(models: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     before, after = "# Title\n\n| an | other table |\n\n", "\n\nEnd – with an umlaut: ü\n"
@@ -116,7 +125,7 @@ def test_only_what_stands_between_the_marks_is_replaced(models: Path, tmp_path: 
 
     readme.write_text(marked("old", "old"), encoding="utf-8")
     update_readme(readme, models, tmp_path / "none.json", tmp_path / "none.json")
-    expected = marked(stress_table(models), results_table(models))
+    expected = marked(stress_table(models), f"{results_table(models)}\n\n{findings(models)}")
     assert readme.read_text(encoding="utf-8") == expected
 
 
@@ -155,6 +164,7 @@ def test_readme_without_the_marks_of_stress_is_an_error_and_stays(
 
 REPORT: dict[str, Any] = {
     "sha256": SPEC.sha256,
+    "images": 1040,
     "perturbations": {"text": {"mean_change": 0.0123, "verdicts_changed": 0.045, "auc": 0.9}},
     "border_alone": {"border": 0.6612},
     "full_resolution": {"images": 3, "mean_change": 0.5, "verdicts_changed": 1 / 3, "auc": 0.5},
@@ -172,12 +182,19 @@ def test_stress_of_each_model_stands_side_by_side(models: Path) -> None:
     for name in ("tiny", "big"):
         write_report(models, name, REPORT)
     assert [*map(cells, stress_table(models).splitlines())] == [
-        ["what was changed", *(f"{name}: change, other verdicts" for name in ("big", "tiny"))],
+        [
+            "what was changed (1,040 images)",
+            *(f"{name}: change, other verdicts" for name in ("big", "tiny")),
+        ],
         ["---", "---", "---"],
         ["text", "0.012, 4.5%", "0.012, 4.5%"],
         ["border", "AUC 0.661", "AUC 0.661"],
         ["full resolution (3 images)", "0.500, 33.3%", "0.500, 33.3%"],
     ]
+
+
+def test_nothing_stressed_is_said(models: Path) -> None:
+    assert stress_table(models) == "Not measured yet."
 
 
 def test_model_without_a_report_has_no_column(models: Path) -> None:

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
-from conftest import ROOT, encoded, gradient
+from conftest import encoded, gradient, printed
 from dicom_files import IDENTIFIER, dicom
 from study_reports import a_report
 
@@ -91,10 +89,7 @@ def test_libraries_wait_until_a_report_is_asked_for() -> None:
         "print({'reportlab', 'pypdfium2', 'highdicom', 'pydicom', 'tensorflow'} & "
         "sys.modules.keys())"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == "set()"
+    assert printed(program) == "set()"
 
 
 def test_error_on_writing_the_identity_does_not_quote_it(monkeypatch: pytest.MonkeyPatch) -> None:

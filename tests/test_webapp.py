@@ -9,34 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import ROOT, encoded, gradient, pointed_classifier, squares
+from conftest import ROOT, draw_app, encoded, find_no_model, gradient, pointed_classifier, squares
 from dicom_files import BIRTH, IDENTIFIER, NAME, dicom
 from streamlit.testing.v1 import AppTest
 
-from xray_classifier import gate, loading
+from xray_classifier import loading
 from xray_classifier.cautions import CAUTIONS
 from xray_classifier.decoding import MAX_BYTES
-from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.page_study import notes_on_numbers
 from xray_classifier.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from xray_classifier.gate import Gate
     from xray_classifier.prediction import Classifier
 
 # White alone is rejected by the tiny gate, black alone is flagged.
 WHITISH, BLACKISH = np.full((50, 50), 254, np.uint8), np.full((50, 50), 1, np.uint8)
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier, tiny_gate: Gate) -> AppTest:
-    import streamlit as st
-
-    st.cache_resource.clear()
-    monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
-    monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
-    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
-    return AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
 
 
 def upload(page: AppTest, content: bytes, name: str = "x.png") -> AppTest:
@@ -200,10 +187,7 @@ def test_missing_default_model_leaves_the_page_whole(
 def test_missing_model_is_said_and_nothing_is_invented(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(name: str, source: str | None) -> Classifier:
-        raise ModelUnavailableError("The model file is missing.")
-
-    monkeypatch.setattr(loading, "load_classifier", refuse)
+    monkeypatch.setattr(loading, "load_classifier", find_no_model)
     upload(page, encoded(gradient()))
     assert "there is no verdict. The model file is missing." in page.error[0].value
     assert not page.header
@@ -220,8 +204,7 @@ def test_model_is_loaded_once_for_all_visitors(
 
     monkeypatch.setattr(loading, "load_classifier", count)
     for _ in range(2):
-        visitor = AppTest.from_file(str(ROOT / "webapp.py"), default_timeout=60).run()
-        upload(visitor, encoded(gradient()))
+        upload(draw_app(), encoded(gradient()))
     assert loads == [loading.DEFAULT_MODEL]
 
 

@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from xray_classifier.metrics import predictive_values
+from xray_classifier.metrics import predictive_values, wilson_interval
 from xray_classifier.spec import OFFICIAL_TEST, ModelSpec
 
 TEST, HOLDOUT, ADULTS = OFFICIAL_TEST, "chest_xray/holdout", "adult_nih/all"
-PREVALENCES = (0.05, 0.1, 0.25, 0.5, 0.74)
+PREVALENCES = (0.05, 0.1, 0.25, 0.5)
 NOT_YET = "Not measured yet."
 
 
@@ -32,6 +32,11 @@ def decimal(figure: Sequence[float], digits: int = 3) -> str:
     """Write [value, low, high] as decimal fractions."""
     value, low, high = (f"{number:.{digits}f}" for number in figure)
     return f"{value} ({low} to {high})"
+
+
+def proportion(count: int, n: int) -> str:
+    """Write a proportion as percentages, with Wilson's interval."""
+    return percent([count / n, *wilson_interval(count, n)])
 
 
 def performance(spec: ModelSpec, _folder: Path) -> str:
@@ -109,7 +114,8 @@ def predictive(spec: ModelSpec, _folder: Path) -> str:
         return NOT_YET
     figures = spec.results[TEST]["figures"]
     rows = []
-    for prevalence in PREVALENCES:
+    own = spec.calibration_prevalence
+    for prevalence in (*PREVALENCES, *([own] if own else [])):
         ends = [
             predictive_values(figures["sensitivity"][end], figures["specificity"][end], prevalence)
             for end in (0, 1, 2)
@@ -184,16 +190,19 @@ def gate(spec: ModelSpec, folder: Path) -> str:
         (
             kind,
             f"{found['images']}",
-            f"{found['rejected']:.1%}",
-            f"{found['outside_population']:.1%}",
+            *(
+                proportion(round(found[share] * found["images"]), found["images"])
+                for share in ("rejected", "outside_population")
+            ),
         )
         for kind, found in results.items()
     ]
     if TEST in spec.results:
         images, gate = spec.results[TEST]["images"], spec.results[TEST]["gate"]
-        rejected, flagged = (f"{gate[name] / images:.1%}" for name in ("rejected", "flagged"))
-        rows.append(("official test set", f"{images}", rejected, flagged))
-    return table(("images of", "n", "rejected", "flagged"), rows)
+        shares = (proportion(gate[name], images) for name in ("rejected", "flagged"))
+        rows.append(("official test set", f"{images}", *shares))
+    note = "In brackets Wilson's intervals."
+    return table(("images of", "n", "rejected", "flagged"), rows) + f"\n\n{note}"
 
 
 def coverage(spec: ModelSpec, _folder: Path) -> str:

@@ -27,7 +27,7 @@ CAUTIONS = {
     ),
     "outside_population": (
         "This chest looks unlike those of the children of 1 to 5 years that the model learned "
-        "from: an adult's, for example. On adults it did no better than chance."
+        "from: an adult's, for example. Of such chests the model knows nothing."
     ),
     "not_valid": (
         "The number is not valid: the gate rejects this image, and the model was never meant for "

@@ -140,7 +140,7 @@ def predict(options: argparse.Namespace) -> int:
         raise DatasetError("--engine ray writes its rows to a file: give --out results.parquet.")
     from xray_classifier.gate import load_gate
     from xray_classifier.loading import load_classifier
-    from xray_classifier.progress import track
+    from xray_classifier.progress import can_be_seen, track
     from xray_classifier.scoring import list_files, score
     from xray_classifier.sources import count, sources_of_files
     from xray_classifier.tables import FORMATS
@@ -153,7 +153,8 @@ def predict(options: argparse.Namespace) -> int:
     for remark in classifier.remarks:
         print(f"note: {remark}", file=sys.stderr)
     judged = score(files, classifier, load_gate(), choices_of(options))
-    rows = track(judged, "Judging", count(sources_of_files(files)))
+    total = count(sources_of_files(files)) if can_be_seen() else None  # opens every file and ZIP
+    rows = track(judged, "Judging", total)
     unreadable = 0
     for line, row in FORMATS[options.format](rows):
         print(line)

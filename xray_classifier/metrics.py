@@ -166,7 +166,7 @@ def wilson_interval(right: int, n: int) -> tuple[float, float]:
     z = 1.959964
     centre = (right + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * np.sqrt(right * (n - right) / n + z**2 / 4)
-    return float(centre - half), float(centre + half)
+    return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
 
 
 def _counted(labels: Labels, weights: Weights | None) -> Weights:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from string import Template
+from zipfile import ZipFile
 
 from xray_classifier import card_tables
-from xray_classifier.card_tables import ADULTS, NOT_YET, TEST, decimal, percent, table
+from xray_classifier.card_tables import ADULTS, NOT_YET, TEST, decimal, percent, proportion, table
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
 from xray_classifier.loading import DEFAULT_MODEL, MODEL_FOLDER
-from xray_classifier.reporting import stress_table
-from xray_classifier.spec import ModelSpec, read_spec
+from xray_classifier.metrics import RESAMPLES
+from xray_classifier.model_facts import adults_sentence, shift_sentence
+from xray_classifier.reporting import ARTICLE_COUNTS, stress_table
+from xray_classifier.spec import INPUT_SHAPE, ModelSpec, read_spec
 
 TEMPLATE, CARD = "card_template.md", "MODEL_CARD.md"
 
@@ -109,13 +112,50 @@ def _external(spec: ModelSpec, _folder: Path) -> str:
         f"{found['images']} adults from another hospital (NIH ChestX-ray14, labels mined from "
         f"reports): AUC {decimal(figures['auc'])}, accuracy {percent(figures['accuracy'])}. Of "
         f"these the gate flags {gate['flagged']} as outside the population and rejects "
-        f"{gate['rejected']}; half of them were used to fit the gate."
+        f"{gate['rejected']}; some of them were used to fit the gate, the rest stand in section 10."
     )
 
 
 def _byte_size(spec: ModelSpec, _folder: Path) -> str:
     found = spec.results.get(TEST)
     return f"{found['byte_size_auc']:.2f}" if found else "(not measured yet)"
+
+
+def _source_size(spec: ModelSpec, _folder: Path) -> str:
+    width, height = spec.training["median_source_size"]
+    return f"{width} x {height}"
+
+
+def _geometry(spec: ModelSpec, folder: Path) -> str:
+    """Say what the network does to the picture before its first convolution, from its own file."""
+    path = folder / spec.file
+    if not path.exists():
+        raise DatasetError(f"{path} is missing: the card tells how it looks at a picture.")
+    with ZipFile(path) as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    side, steps = INPUT_SHAPE[0], []
+    for layer in layers:
+        facts = layer["config"]
+        match layer["class_name"]:
+            case "AveragePooling2D":
+                side //= facts["pool_size"][0]
+                steps.append(f"averaging to {side} x {side}")
+            case "Cropping2D":
+                cut = facts["cropping"][0][0]
+                steps.append(f"the outer {cut / side:.0%} cut off at each edge")
+                side -= 2 * cut
+                steps.append(f"which leaves {side} x {side}")
+            case "Resizing":
+                side = facts["height"]
+                steps.append(f"resizing to {side} x {side}")
+            case "Conv2D":
+                break
+    return ", ".join(steps)
+
+
+def _article(_spec: ModelSpec, _folder: Path) -> str:
+    right, images = map(sum, zip(*ARTICLE_COUNTS.values(), strict=True))
+    return proportion(right, images)
 
 
 def _stress(_spec: ModelSpec, folder: Path) -> str:
@@ -156,8 +196,10 @@ def _commands(_spec: ModelSpec, _folder: Path) -> str:
 
 
 _PARTS = {
+    "resamples": lambda _spec, _folder: f"{RESAMPLES:,}",
     "title": lambda spec, _folder: spec.title,
     "identity": _identity,
+    "source_size": _source_size,
     "counts": _counts,
     "prevalences": _prevalences,
     "prevalence": _prevalence,
@@ -166,15 +208,19 @@ _PARTS = {
     "folds": lambda spec, _folder: f"{spec.calibration['folds']}",
     "seed": lambda spec, _folder: f"{spec.training['seed']}",
     "ledger": _ledger,
+    "geometry": _geometry,
     "recipe": _recipe,
     "performance": card_tables.performance,
     "points": card_tables.points,
     "thresholds": card_tables.thresholds,
     "predictive": card_tables.predictive,
     "spread": card_tables.spread,
+    "shift": lambda spec, _folder: shift_sentence(spec),
     "compared": card_tables.compared,
+    "article": _article,
     "subgroups": card_tables.subgroups,
     "external": _external,
+    "adults": lambda spec, _folder: adults_sentence(spec),
     "byte_size": _byte_size,
     "stress": _stress,
     "robustness": card_tables.robustness,

@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xray_classifier.card_tables import ADULTS, HOLDOUT, NOT_YET, TEST, decimal
 from xray_classifier.datasets import LABELS
 from xray_classifier.loading import MODEL_FOLDER
+from xray_classifier.metrics import wilson_interval
 from xray_classifier.spec import ModelSpec
 
 Row = dict[str, str]
 
 DATA_SETS = {
-    "chest_xray/test": "The official test set: other children of the same hospital.",
-    "chest_xray/holdout": "Children of the training set that no model trained on.",
-    "adult_nih/all": "Adults of another hospital, with labels mined from reports.",
+    TEST: "The official test set: other children of the same hospital.",
+    HOLDOUT: "Children of the training set that no model trained on.",
+    ADULTS: "Adults of another hospital, with labels mined from reports.",
 }
 FIGURES = {
     "auc": "AUC",
@@ -98,8 +100,8 @@ def point_rows(points: Mapping[str, Mapping[str, Any]], measured: str) -> list[R
             "uncertain": " to ".join(_percent(end) for end in point["band"]),
         }
         | {
-            figure.replace("_", " "): f"{_percent(value)} ({_percent(low)} to {_percent(high)})"
-            for figure, (value, low, high) in point[measured].items()
+            figure.replace("_", " "): _interval(values)
+            for figure, values in point[measured].items()
             if figure in POINT_FIGURES
         }
         for name, point in points.items()
@@ -125,14 +127,57 @@ def stress_rows(spec: ModelSpec, folder: Path = MODEL_FOLDER / "stress") -> list
 
 def border_sentence(spec: ModelSpec, folder: Path = MODEL_FOLDER / "stress") -> str:
     """Say how far the border of the picture alone tells the classes apart for this model."""
-    areas = _report(spec, folder).get("border_alone", {})
-    if not areas:
+    report = _report(spec, folder)
+    if "border_alone" not in report:
         return "Whether it looks at lungs was not measured."
-    found = ", ".join(f"{border} {area:.3f}" for border, area in areas.items())
+    found = ", ".join(f"{border} {area:.3f}" for border, area in report["border_alone"].items())
     found = found.replace(" %", "\u00a0%")  # no line begins with it
     return (
         "A model that looks at nothing but lungs could not tell the classes apart by the border "
-        f"of the picture: its AUC would be .5 there. This one's: {found}."
+        f"of the picture: its AUC would be .5 there. This one's, on {report['images']:,} held-out "
+        f"images: {found}."
+    )
+
+
+def comparison_sentence(spec: ModelSpec) -> str:
+    """Say how a model compares with the one that it was measured against."""
+    compared = spec.results.get(TEST, {}).get("compared")
+    if not compared:
+        return NOT_YET
+    difference = compared["difference"]
+    return (
+        f"On the official test set `{spec.name}` less `{compared['model']}` is "
+        f"{decimal(difference['accuracy'])} in accuracy and {decimal(difference['auc'])} in AUC, "
+        "by a paired bootstrap over patients."
+    )
+
+
+def shift_sentence(spec: ModelSpec) -> str:
+    """Say how false alarms and calibration differ between the official test set and held-out ones.
+
+    The official test set is drawn otherwise than the training patients, the hold-out is not.
+    """
+    if not {TEST, HOLDOUT} <= spec.results.keys():
+        return NOT_YET
+    test, holdout = (spec.results[data]["figures"] for data in (TEST, HOLDOUT))
+    alarms = [_interval(_complement(figures["specificity"])) for figures in (test, holdout)]
+    return (
+        f"Of the normals it calls {alarms[0]} pneumonia on the official test set, and {alarms[1]} "
+        f"on held-out patients; its calibration error is {decimal(test['ece'])} and "
+        f"{decimal(holdout['ece'])}."
+    )
+
+
+def adults_sentence(spec: ModelSpec) -> str:
+    """Say how a model does on adults, and whether that is better than chance."""
+    found = spec.results.get(ADULTS)
+    if not found:
+        return NOT_YET
+    area = found["figures"]["auc"]
+    chance = ", no better than chance" if area[1] <= 0.5 else ""
+    return (
+        f"On {found['images']} images of adults of another hospital its AUC is "
+        f"{decimal(area)}{chance}."
     )
 
 
@@ -142,8 +187,8 @@ def gate_rows(results: Mapping[str, Mapping[str, float]]) -> list[Row]:
         {
             "kind of image": kind.replace("_", " "),
             "images": f"{found['images']:,}",
-            "refused": _percent(found["rejected"]),
-            "warned of": _percent(found["outside_population"]),
+            "refused": _share(found["rejected"], found["images"]),
+            "warned of": _share(found["outside_population"], found["images"]),
         }
         for kind, found in results.items()
     ]
@@ -175,6 +220,21 @@ def _report(spec: ModelSpec, folder: Path) -> dict[str, Any]:
 
 def _number(figure: str, value: float) -> str:
     return _percent(value) if figure in FRACTIONS else f"{value:.3f}"
+
+
+def _share(fraction: float, images: float) -> str:
+    count = round(fraction * images)
+    return _interval([fraction, *wilson_interval(count, round(images))])
+
+
+def _interval(figure: Sequence[float]) -> str:
+    value, low, high = map(_percent, figure)
+    return f"{value} ({low} to {high})"
+
+
+def _complement(figure: Sequence[float]) -> list[float]:
+    value, low, high = figure
+    return [1 - value, 1 - high, 1 - low]
 
 
 def _percent(fraction: float) -> str:

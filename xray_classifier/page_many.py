@@ -139,9 +139,21 @@ def _show_table(state: _State) -> None:
         key="show_only",
         persist_state="session",
     )
-    _table([study for study in ranked if not wanted or study.word in wanted])
+    shown = [study for study in ranked if not wanted or study.word in wanted]
+    words = {study.number: study.word for study in shown}
+    state.opened = st.selectbox(  # the buttons in the table know no keyboard
+        "Open a study",
+        words,
+        index=None,
+        format_func=lambda number: f"{number}: {words[number]}",
+        key="chosen_study",
+        placeholder="Choose one, or click in the table",
+        width=320,
+    )
+    _table(shown)
     if click := st.session_state.get(_OPEN):
         state.opened = int(click["label"].split()[-1])
+    if state.opened is not None:
         st.rerun()
     if not state.working:
         _offer_csv(state.worklist)

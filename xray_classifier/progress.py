@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
@@ -13,7 +14,12 @@ Group = TypeVar("Group", bound=Sized)
 SILENT_SECONDS = 2
 
 
-def track(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
+def can_be_seen() -> bool:
+    """Tell whether a bar would be shown, for who must work to learn the total."""
+    return sys.stderr.isatty()
+
+
+def track(items: Iterable[Item], what: str, total: int | None) -> Iterator[Item]:
     """Pass items on; show a bar once it takes over two seconds, on a terminal only."""
     return iter(tqdm(items, what, total, leave=False, delay=SILENT_SECONDS, disable=None))
 

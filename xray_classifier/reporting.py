@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from xray_classifier.card_tables import NOT_YET, decimal, percent, proportion
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
-from xray_classifier.loading import MODEL_FOLDER, model_names
-from xray_classifier.metrics import wilson_interval
+from xray_classifier.loading import DEFAULT_MODEL, MODEL_FOLDER, model_names
+from xray_classifier.model_facts import adults_sentence, comparison_sentence, shift_sentence
 from xray_classifier.sizing import ARCHIVE, archive_table
 from xray_classifier.spec import read_spec
 
@@ -45,7 +46,7 @@ def update_readme(
     """
     text = readme.read_text(encoding="utf-8")
     for start, end, table in (
-        (START, END, results_table(models)),
+        (START, END, f"{results_table(models)}\n\n{findings(models)}"),
         (STRESS_START, STRESS_END, stress_table(models)),
         (BENCHMARKS_START, BENCHMARKS_END, benchmarks_table(benchmarks)),
         (ARCHIVE_START, ARCHIVE_END, archive_table(archive)),
@@ -70,6 +71,15 @@ def results_table(models: Path = MODEL_FOLDER) -> str:
     return "\n".join([_HEADING, *rows])
 
 
+def findings(models: Path = MODEL_FOLDER) -> str:
+    """Say in sentences what the figures of the default model come to."""
+    path = models / f"{DEFAULT_MODEL}.json"
+    if not path.exists():
+        return NOT_YET
+    spec = read_spec(path)
+    return " ".join([comparison_sentence(spec), shift_sentence(spec), adults_sentence(spec)])
+
+
 def stress_table(models: Path = MODEL_FOLDER) -> str:
     """Write what `stress` measured for each model as a Markdown table, side by side.
 
@@ -77,10 +87,14 @@ def stress_table(models: Path = MODEL_FOLDER) -> str:
         DatasetError: a report is that of another model file.
     """
     reports = _stress_reports(models)
-    heading = ["what was changed", *(f"{name}: change, other verdicts" for name in reports)]
+    if not reports:
+        return NOT_YET
+    first = next(iter(reports.values()))
+    heading = [
+        f"what was changed ({first['images']:,} images)",
+        *(f"{name}: change, other verdicts" for name in reports),
+    ]
     lines = [heading, ["---"] * len(heading)]
-    nothing: dict[str, Any] = {"perturbations": {}, "border_alone": {}}
-    first = next(iter(reports.values()), nothing)
     for change in first["perturbations"]:
         cells = (_changes(report["perturbations"][change]) for report in reports.values())
         lines.append([change, *cells])
@@ -96,7 +110,7 @@ def stress_table(models: Path = MODEL_FOLDER) -> str:
 def benchmarks_table(path: Path = BENCHMARKS) -> str:
     """Write what `python -m benchmarks --json` measured as Markdown: figures, memory, machine."""
     if not path.exists():
-        return "Not measured yet."
+        return NOT_YET
     found = json.loads(path.read_text(encoding="utf-8"))
     lines = [["what", "measured", "wanted", "medians (quartiles)"], ["---"] * 4]
     for figure in found["figures"]:
@@ -148,23 +162,18 @@ def _article_row() -> str:
         "its own full-resolution test images",
         f"{images}",
         f"{right}",
-        _proportion(right, images),
-        _proportion(*ARTICLE_COUNTS["pneumonia"]),
-        _proportion(*ARTICLE_COUNTS["normal"]),
+        proportion(right, images),
+        proportion(*ARTICLE_COUNTS["pneumonia"]),
+        proportion(*ARTICLE_COUNTS["normal"]),
         "-",
         f"{ARTICLE_LOSS}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _proportion(right: int, images: int) -> str:
-    low, high = wilson_interval(right, images)
-    return f"{right / images:.1%} ({low:.1%} to {high:.1%})"
-
-
 def _row(model: str, data: str, summary: dict[str, Any]) -> str:
     figures = summary["figures"]
-    percents = (_percent(figures[name]) for name in ("accuracy", "sensitivity", "specificity"))
+    percents = (percent(figures[name]) for name in ("accuracy", "sensitivity", "specificity"))
     right = summary["confusion"][0][0] + summary["confusion"][1][1]
     cells = [
         model,
@@ -172,15 +181,7 @@ def _row(model: str, data: str, summary: dict[str, Any]) -> str:
         f"{summary['images']} ({summary['patients']})",
         f"{right}",
         *percents,
-        _decimal(figures["auc"]),
-        _decimal(figures["loss"]),
+        decimal(figures["auc"], 4),
+        decimal(figures["loss"], 4),
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def _percent(figure: list[float]) -> str:
-    return "{:.1%} ({:.1%} to {:.1%})".format(*figure)
-
-
-def _decimal(figure: list[float]) -> str:
-    return "{:.4f} ({:.4f} to {:.4f})".format(*figure)
