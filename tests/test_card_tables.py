@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,13 @@ def test_errors_are_named_with_their_probability() -> None:
     ]
 
 
-def test_coverage_takes_the_nearest_measured_step() -> None:
-    text = card_tables.coverage(SPEC, NOWHERE)
-    assert cells(text, "100%") == ["100%", "90.0%"]
-    assert cells(text, "92%") == ["92%", "95.0%"]
-    assert cells(text, "80%") == ["80%", "100.0%"]
+def test_coverage_takes_the_nearest_measured_step_with_wilsons_interval() -> None:
+    """90 of 100, 86 of 90 and 80 of 80 right; the last one's lower end is 80 / (80 + 1.96**2)."""
+    spec = replace(SPEC, results={TEST: {**FOUND, "images": 100}})
+    text = card_tables.coverage(spec, NOWHERE)
+    assert cells(text, "100%") == ["100%", "90.0% (82.6% to 94.5%)"]
+    assert cells(text, "92%")[1].startswith("95.6% (")
+    assert cells(text, "80%") == ["80%", "100.0% (95.4% to 100.0%)"]
 
 
 @pytest.mark.parametrize(
@@ -111,4 +114,4 @@ def test_gate_has_wilsons_intervals(tmp_path: Path) -> None:
 def test_both_places_stand_beside_each_other() -> None:
     spec = ModelSpec("m", "M", "m.keras", results={TEST: FOUND, HOLDOUT: FOUND})
     heading = card_tables.coverage(spec, NOWHERE).splitlines()[0]
-    assert heading == "| decided | right, hold-out | right, test |"
+    assert heading == "| decided | right, hold-out (10 images) | right, test (10 images) |"

@@ -91,9 +91,12 @@ def test_operating_points_show_threshold_band_and_what_was_measured() -> None:
 
 
 def test_stress_lists_every_change_and_full_resolution(tmp_path: Path) -> None:
-    found = {"mean_change": 0.0123, "verdicts_changed": 0.025, "auc": 0.99}
+    found = {"mean_change": [0.0123, 0.01, 0.02], "verdicts_changed": [0.025, 0.01, 0.05]}
     folder = write_report(tmp_path, perturbations={"blur": found}, full_resolution=found)
-    change = {"mean change of the probability": "0.012", "verdicts that turned": "2.5 %"}
+    change = {
+        "mean change of the probability": "0.012 (0.010 to 0.020)",
+        "verdicts that turned": "2.5 % (1.0 % to 5.0 %)",
+    }
     assert stress_rows(SPEC, folder) == [
         {"what was changed": "blur"} | change,
         {"what was changed": "full resolution"} | change,
@@ -101,15 +104,25 @@ def test_stress_lists_every_change_and_full_resolution(tmp_path: Path) -> None:
 
 
 def test_border_is_told_by_its_auc(tmp_path: Path) -> None:
-    folder = write_report(tmp_path, images=1040, border_alone={"outer 10 % alone": 0.6606})
+    folder = write_report(
+        tmp_path, images=1040, border_alone={"outer 10 % alone": [0.6606, 0.6, 0.7]}
+    )
     text = border_sentence(SPEC, folder)
-    assert "This one's, on 1,040 held-out images: outer 10\u00a0% alone 0.661." in text
+    assert (
+        "This one's, on 1,040 held-out images: outer 10\u00a0% alone 0.661 (0.600 to 0.700)."
+        in text
+    )
 
 
 @pytest.mark.parametrize("sha256", [None, "cd" * 32], ids=["no report", "another file's"])
 def test_what_was_not_measured_is_said(tmp_path: Path, sha256: str | None) -> None:
     if sha256:
-        write_report(tmp_path, sha256=sha256, border_alone={"outer": 0.5}, perturbations={"x": {}})
+        write_report(
+            tmp_path,
+            sha256=sha256,
+            border_alone={"outer": [0.5, 0.4, 0.6]},
+            perturbations={"x": {}},
+        )
     assert stress_rows(SPEC, tmp_path) == []
     assert "not measured" in border_sentence(SPEC, tmp_path)
     assert "not measured" in heatmap_sentence(SPEC, tmp_path)

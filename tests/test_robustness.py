@@ -29,13 +29,13 @@ def test_each_spoiler_has_a_curve_over_its_levels(
     curves = robustness(samples, tiny_classifier)
     assert curves.keys() == SPOILERS.keys()
     for name, points in curves.items():
-        assert [level for level, _, _ in points] == list(SPOILERS[name][1])
+        assert [point["level"] for point in points] == list(SPOILERS[name][1])
 
 
 def test_figures_by_hand(samples: list[Sample], tiny_classifier: Classifier) -> None:
     curves = robustness(samples, tiny_classifier)
-    for _, accuracy, auc in curves["blur, radius in pixels of 500"]:
-        assert (accuracy, auc) == (1, 1)  # flat images cannot be blurred
-    brighter = {level: accuracy for level, accuracy, _ in curves["brightness, added"]}
+    for point in curves["blur, radius in pixels of 500"]:  # flat images cannot be blurred
+        assert (point["accuracy"], point["auc"]) == ([1, 1, 1], [1, 1, 1])
+    brighter = {point["level"]: point["accuracy"][0] for point in curves["brightness, added"]}
     # .227 + .2 stays below .5, the mean at which the tiny model calls pneumonia.
     assert brighter == {-0.2: 1, -0.1: 1, 0.1: 1, 0.2: 1}

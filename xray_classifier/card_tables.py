@@ -174,11 +174,11 @@ def robustness(spec: ModelSpec, _folder: Path) -> str:
     if not curves:
         return NOT_YET
     figures = spec.results[TEST]["figures"]
-    rows = [("nothing", "", f"{figures['accuracy'][0]:.1%}", f"{figures['auc'][0]:.3f}")]
+    rows = [("nothing", "", percent(figures["accuracy"]), decimal(figures["auc"]))]
     rows += [
-        (name, f"{level:g}", f"{accuracy:.1%}", f"{auc:.3f}")
+        (name, f"{point['level']:g}", percent(point["accuracy"]), decimal(point["auc"]))
         for name, points in curves.items()
-        for level, accuracy, auc in points
+        for point in points
     ]
     return table(("changed", "level", "accuracy", "AUC"), rows)
 
@@ -215,16 +215,20 @@ def coverage(spec: ModelSpec, _folder: Path) -> str:
     }
     if not curves:
         return NOT_YET
+    counts = {name: spec.results[names[name]]["images"] for name in curves}
     steps = (1.0, 0.98, 0.96, 0.94, 0.92, 0.9, 0.86, 0.8)
     rows = [
-        (f"{step:.0%}", *(f"{_nearest(curve, step):.1%}" for curve in curves.values()))
+        (f"{step:.0%}", *(_right(curves[name], step, counts[name]) for name in curves))
         for step in steps
     ]
-    return table(("decided", *(f"right, {name}" for name in curves)), rows)
+    heading = ("decided", *(f"right, {name} ({count:,} images)" for name, count in counts.items()))
+    return table(heading, rows)
 
 
-def _nearest(curve: dict[float, float], step: float) -> float:
-    return curve[min(curve, key=lambda decided: abs(decided - step))]
+def _right(curve: dict[float, float], step: float, images: int) -> str:
+    decided = min(curve, key=lambda share: abs(share - step))
+    n = round(decided * images)
+    return proportion(round(curve[decided] * n), n)
 
 
 def errors(spec: ModelSpec, _folder: Path) -> str:

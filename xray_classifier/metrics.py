@@ -36,7 +36,7 @@ def measure(
     return {
         "loss": _cross_entropy(labels, probabilities, weights),
         **_forced(labels, probabilities, threshold, weights),
-        "auc": _area(labels, probabilities, weights),
+        "auc": area(labels, probabilities, weights),
         "brier": float(np.average((probabilities - labels) ** 2, weights=weights)),
         "ece": calibration_error(labels, probabilities, weights),
     }
@@ -63,6 +63,19 @@ def measure_point(
         "undecided": float(np.average(undecided, weights=weights)),
         "decided_right": float(np.average(right, weights=decided)) if decided.any() else 1.0,
     }
+
+
+def area(labels: Labels, probabilities: Probabilities, weights: Weights) -> float:
+    """Give the area under the ROC curve.
+
+    It is the chance that an ill image has the higher probability, equal ones counted half.
+    Arguments as for `measure`.
+    """
+    _, group_of = np.unique(probabilities, return_inverse=True)
+    ill = np.bincount(group_of, weights * (labels == 1))
+    well = np.bincount(group_of, weights * (labels == 0))
+    below = np.cumsum(well) - well
+    return float((ill * (below + well / 2)).sum() / (ill.sum() * well.sum()))
 
 
 def calibration_bins(
@@ -181,15 +194,6 @@ def _cross_entropy(labels: Labels, probabilities: Probabilities, weights: Weight
     tiny = np.finfo(float).eps
     of_truth = np.where(labels == 1, probabilities, 1 - probabilities)
     return float(np.average(-np.log(np.clip(of_truth, tiny, 1)), weights=weights))
-
-
-def _area(labels: Labels, probabilities: Probabilities, weights: Weights) -> float:
-    """The chance that an ill image has the higher probability, equal ones counted half."""
-    _, group_of = np.unique(probabilities, return_inverse=True)
-    ill = np.bincount(group_of, weights * (labels == 1))
-    well = np.bincount(group_of, weights * (labels == 0))
-    below = np.cumsum(well) - well
-    return float((ill * (below + well / 2)).sum() / (ill.sum() * well.sum()))
 
 
 def _forced(

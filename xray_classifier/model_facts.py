@@ -118,8 +118,8 @@ def stress_rows(spec: ModelSpec, folder: Path = MODEL_FOLDER / "stress") -> list
     return [
         {
             "what was changed": change,
-            "mean change of the probability": f"{found['mean_change']:.3f}",
-            "verdicts that turned": _percent(found["verdicts_changed"]),
+            "mean change of the probability": decimal(found["mean_change"]),
+            "verdicts that turned": _interval(found["verdicts_changed"]),
         }
         for change, found in changes.items()
     ]
@@ -130,7 +130,9 @@ def border_sentence(spec: ModelSpec, folder: Path = MODEL_FOLDER / "stress") -> 
     report = _report(spec, folder)
     if "border_alone" not in report:
         return "Whether it looks at lungs was not measured."
-    found = ", ".join(f"{border} {area:.3f}" for border, area in report["border_alone"].items())
+    found = ", ".join(
+        f"{border} {decimal(area)}" for border, area in report["border_alone"].items()
+    )
     found = found.replace(" %", "\u00a0%")  # no line begins with it
     return (
         "A model that looks at nothing but lungs could not tell the classes apart by the border "

@@ -99,7 +99,7 @@ def stress_table(models: Path = MODEL_FOLDER) -> str:
         cells = (_changes(report["perturbations"][change]) for report in reports.values())
         lines.append([change, *cells])
     for border in first["border_alone"]:
-        cells = (f"AUC {report['border_alone'][border]:.3f}" for report in reports.values())
+        cells = (f"AUC {decimal(report['border_alone'][border])}" for report in reports.values())
         lines.append([border, *cells])
     if "full_resolution" in first:
         cells = (_changes(report["full_resolution"]) for report in reports.values())
@@ -150,8 +150,8 @@ def _stress_reports(models: Path) -> dict[str, dict[str, Any]]:
     return reports
 
 
-def _changes(found: dict[str, float]) -> str:
-    return f"{found['mean_change']:.3f}, {found['verdicts_changed']:.1%}"
+def _changes(found: dict[str, list[float]]) -> str:
+    return f"{decimal(found['mean_change'])}, {percent(found['verdicts_changed'])}"
 
 
 def _article_row() -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from xray_classifier import perturbations
 from xray_classifier.datasets import Sample, read_image
-from xray_classifier.metrics import Probabilities
+from xray_classifier.metrics import Probabilities, Weights, area, with_intervals
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import Tensor, preprocess
 from xray_classifier.progress import track
@@ -17,6 +17,7 @@ from xray_classifier.progress import track
 BATCH_SIZE = 32
 SEED = 0
 
+Point = dict[str, Any]
 Spoil = Callable[[Tensor, float, np.random.Generator], Tensor]
 
 SPOILERS: dict[str, tuple[Spoil, tuple[float, ...]]] = {
@@ -47,7 +48,7 @@ SPOILERS: dict[str, tuple[Spoil, tuple[float, ...]]] = {
 }
 
 
-def robustness(samples: Sequence[Sample], classifier: Classifier) -> dict[str, list[list[float]]]:
+def robustness(samples: Sequence[Sample], classifier: Classifier) -> dict[str, list[Point]]:
     """Measure a model on ever more spoilt images.
 
     Args:
@@ -55,12 +56,12 @@ def robustness(samples: Sequence[Sample], classifier: Classifier) -> dict[str, l
         classifier: the model.
 
     Returns:
-        By what was changed: [level, accuracy of forced verdicts, AUC] for each level.
+        By what was changed: for each `level` the `accuracy` of forced verdicts and the `auc`, as
+        [value, low, high] with its 95 % interval over patients.
 
     Raises:
         DatasetError: a file cannot be read; the message names it.
     """
-    labels = np.array([sample.label for sample in samples], np.intp)
     order = [(name, level) for name, (_, levels) in SPOILERS.items() for level in levels]
     found: dict[tuple[str, float], list[Probabilities]] = {key: [] for key in order}
     rng = np.random.default_rng(SEED)
@@ -71,10 +72,23 @@ def robustness(samples: Sequence[Sample], classifier: Classifier) -> dict[str, l
         for name, level in order:
             spoilt = SPOILERS[name][0](batch, level, rng)
             found[name, level].append(classifier.probabilities(spoilt))
-    curves: dict[str, list[list[float]]] = {name: [] for name in SPOILERS}
+    curves: dict[str, list[Point]] = {name: [] for name in SPOILERS}
     for (name, level), parts in found.items():
-        probabilities = np.concatenate(parts)
-        right = (probabilities >= classifier.spec.threshold) == (labels == 1)
-        auc = float(roc_auc_score(labels, probabilities))
-        curves[name].append([level, float(right.mean()), auc])
+        measured = _measure(samples, np.concatenate(parts), classifier.spec.threshold)
+        curves[name].append({"level": level, **measured})
     return curves
+
+
+def _measure(
+    samples: Sequence[Sample], probabilities: Probabilities, threshold: float
+) -> dict[str, list[float]]:
+    labels = np.array([sample.label for sample in samples], np.intp)
+    right = (probabilities >= threshold) == (labels == 1)
+
+    def figures(weights: Weights) -> dict[str, float]:
+        return {
+            "accuracy": float(np.average(right, weights=weights)),
+            "auc": area(labels, probabilities, weights),
+        }
+
+    return with_intervals(figures, labels, [sample.patient for sample in samples])

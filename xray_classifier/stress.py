@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from xray_classifier import perturbations
 from xray_classifier.datasets import LABELS, Sample, fingerprint, read_image
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
-from xray_classifier.metrics import Labels, Probabilities
+from xray_classifier.metrics import Probabilities, Weights, area, with_intervals
 from xray_classifier.prediction import Classifier
 from xray_classifier.preprocessing import Tensor, preprocess
 from xray_classifier.progress import track
@@ -63,26 +62,25 @@ def stress(samples: Sequence[Sample], classifier: Classifier) -> dict[str, Any]:
     Returns:
         images, auc as they are; `perturbations`: for each its mean_change (mean absolute change
         of the probability), verdicts_changed (fraction) and auc; `border_alone`: the AUC with
-        nothing of a lung left, .5 for a model that looks at lungs only.
+        nothing of a lung left, .5 for a model that looks at lungs only. All but the number of
+        images as [value, low, high], with its 95 % interval over patients.
 
     Raises:
         DatasetError: a file cannot be read; the message names it.
     """
-    labels = np.array([sample.label for sample in samples], np.intp)
     order = np.random.default_rng(SEED).permutation(len(samples))  # neighbours share a class
     shuffled = [samples[index] for index in order]
     names = {**PERTURBATIONS, **BORDER_ALONE}
     plain, changed = _probabilities(shuffled, classifier, names)
+    found = {
+        name: _compare(shuffled, plain, probabilities, classifier.spec.threshold)
+        for name, probabilities in {"nothing": plain, **changed}.items()
+    }
     return {
         "images": len(samples),
-        "auc": float(roc_auc_score(labels[order], plain)),
-        "perturbations": {
-            name: _compare(labels[order], plain, changed[name], classifier.spec.threshold)
-            for name in PERTURBATIONS
-        },
-        "border_alone": {
-            name: float(roc_auc_score(labels[order], changed[name])) for name in BORDER_ALONE
-        },
+        "auc": found["nothing"]["auc"],
+        "perturbations": {name: found[name] for name in PERTURBATIONS},
+        "border_alone": {name: found[name]["auc"] for name in BORDER_ALONE},
     }
 
 
@@ -116,17 +114,16 @@ def compare_resolutions(
         Sample(partners[sample.path.name], sample.label, sample.split, sample.patient)
         for sample in pairs
     ]
-    labels = np.array([sample.label for sample in pairs], np.intp)
-    compared = _compare(labels, small, _plain(large, classifier), classifier.spec.threshold)
+    compared = _compare(pairs, small, _plain(large, classifier), classifier.spec.threshold)
     return {"images": len(pairs), **compared}
 
 
 def describe(report: dict[str, Any]) -> str:
     """Write what `stress` found, and under `full_resolution` `compare_resolutions`, for people."""
     head = ("changed", "mean change", "other verdicts", "AUC")
-    rows = [("nothing", "", "", f"{report['auc']:.4f}")]
+    rows = [("nothing", "", "", f"{report['auc'][0]:.4f}")]
     rows += [_row(name, found) for name, found in report["perturbations"].items()]
-    rows += [(name, "", "", f"{auc:.4f}") for name, auc in report["border_alone"].items()]
+    rows += [(name, "", "", f"{auc[0]:.4f}") for name, auc in report["border_alone"].items()]
     if "full_resolution" in report:
         found = report["full_resolution"]
         rows.append(_row(f"full resolution, {found['images']} images", found))
@@ -134,9 +131,9 @@ def describe(report: dict[str, Any]) -> str:
     return "\n".join([f"{report['images']} images", *lines])
 
 
-def _row(name: str, found: dict[str, float]) -> tuple[str, str, str, str]:
-    verdicts = f"{100 * found['verdicts_changed']:.1f} %"
-    return name, f"{found['mean_change']:.4f}", verdicts, f"{found['auc']:.4f}"
+def _row(name: str, found: dict[str, list[float]]) -> tuple[str, str, str, str]:
+    verdicts = f"{100 * found['verdicts_changed'][0]:.1f} %"
+    return name, f"{found['mean_change'][0]:.4f}", verdicts, f"{found['auc'][0]:.4f}"
 
 
 def identify(samples: Sequence[Sample], spec: ModelSpec, data: Path, split: str) -> dict[str, Any]:
@@ -173,13 +170,20 @@ def _partners(samples: Sequence[Sample], full: Path) -> dict[str, Path]:
 
 
 def _compare(
-    labels: Labels, plain: Probabilities, changed: Probabilities, threshold: float
-) -> dict[str, float]:
-    return {
-        "mean_change": float(np.abs(changed - plain).mean()),
-        "verdicts_changed": float(((changed >= threshold) != (plain >= threshold)).mean()),
-        "auc": float(roc_auc_score(labels, changed)),
-    }
+    samples: Sequence[Sample], plain: Probabilities, changed: Probabilities, threshold: float
+) -> dict[str, list[float]]:
+    labels = np.array([sample.label for sample in samples], np.intp)
+    distance = np.abs(changed - plain)
+    turned = (changed >= threshold) != (plain >= threshold)
+
+    def figures(weights: Weights) -> dict[str, float]:
+        return {
+            "mean_change": float(np.average(distance, weights=weights)),
+            "verdicts_changed": float(np.average(turned, weights=weights)),
+            "auc": area(labels, changed, weights),
+        }
+
+    return with_intervals(figures, labels, [sample.patient for sample in samples])
 
 
 def _plain(samples: Sequence[Sample], classifier: Classifier) -> Probabilities:
