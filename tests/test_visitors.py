@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from visitors import Seen, Server, Visitor, assert_calm, form, serve
+from seen import Seen
+from visitors import Server, Visitor, assert_calm, form, serve
 
 pytestmark = pytest.mark.data
 
