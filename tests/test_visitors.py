@@ -101,16 +101,6 @@ def vanish(server: Server, file: bytes) -> None:
     assert identifier
 
 
-def peak(server: Server) -> float:
-    """Most resident MB of the server since `forget_peak`."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def forget_peak(server: Server) -> None:
-    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5", encoding="ascii")
-
-
 def see_that_all_is_well(
     server: Server, data: Path, crowd: Crowd
 ) -> tuple[list[float], list[float]]:
@@ -118,9 +108,9 @@ def see_that_all_is_well(
     reference = alone(server, data, max(crowd.visitors, 6))
     waits, peaks = [], []
     for _ in range(2):
-        forget_peak(server)
+        server.forget_peak()
         waits += come(server, crowd, reference)
-        peaks.append(peak(server))
+        peaks.append(server.megabytes("VmHWM"))
         for _ in range(crowd.visitors):
             vanish(server, reference[0][1])
     come(server, Crowd(1, 1), reference)

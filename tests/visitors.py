@@ -59,6 +59,15 @@ class Server:
         finally:
             connection.close()
 
+    def megabytes(self, field: str) -> float:
+        """Resident memory: VmRSS now, VmHWM at most since `forget_peak`."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.split(f"{field}:")[1].split()[0]) / 1024
+
+    def forget_peak(self) -> None:
+        """Begin to look for the peak anew."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
+
 
 @contextmanager
 def serve(
