@@ -18,7 +18,13 @@ FIGURE: dict[str, Any] = {
 MEASURED: dict[str, Any] = {
     "date": "2026-11-24",
     "command": "python -m benchmarks --quick",
-    "machine": {"cpu": "A CPU", "cores": 2, "memory_gb": 8.0, "versions": {"python": "3.11.7"}},
+    "machine": {
+        "cpu": "A CPU",
+        "cores": 2,
+        "memory_gb": 8.0,
+        "load_before": 1.5,
+        "versions": {"python": "3.11.7"},
+    },
     "figures": [
         FIGURE,
         FIGURE | {"what": "slower", "value": 70.1, "target": 60, "at_least": False, "met": False},
@@ -69,3 +75,4 @@ def test_hardness_stands_with_the_waits(tmp_path: Path) -> None:
         "Seconds from upload to verdict with all of them at once: median 9.6; at most 18.0."
     )
     assert machine.startswith("Measured on 2026-11-24")
+    assert machine.endswith("Other work on the machine before: a load of 1.5.")

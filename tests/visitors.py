@@ -143,6 +143,7 @@ class Visitor:
             compression=None,
             max_size=None,
             proxy=None,
+            ping_interval=None,  # a browser sends none, either
         )
         self._stay = ExitStack()
         self.socket = self._stay.enter_context(opening)

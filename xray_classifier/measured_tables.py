@@ -33,7 +33,8 @@ def hardness_table(path: Path = HARDNESS) -> str:
     waits = "; ".join(f"{which} {seconds:.1f}" for which, seconds in found["waits"].items())
     return (
         f"{_figures(found['figures'])}\n\nSeconds from upload to verdict with all of them at once: "
-        f"{waits}.\n\n{_machine(found)}"
+        f"{waits}.\n\n{_machine(found)} Other work on the machine before: a load of "
+        f"{found['machine']['load_before']:g}."
     )
 
 
