@@ -51,11 +51,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def measured(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """What long tests measured: `figures`, and whatever else is told of them by name."""
+    """What long tests measured: `figures`, and whatever else is told of them by name.
+
+    It is written only if no test has failed.
+    """
     facts = machine.describe()
     found: dict[str, Any] = {"figures": []}
     yield found
-    if target := request.config.getoption("measured"):
+    target = request.config.getoption("measured")
+    if target and not request.session.testsfailed:
         command = " ".join(["python -m pytest", *request.config.invocation_params.args])
         figures = found.pop("figures")
         results.write(results.collect(figures, facts, command, **found), target)

@@ -29,7 +29,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 START_SECONDS = 120
-RUN_SECONDS = 300.0  # TensorFlow may start meanwhile
+RUN_SECONDS = 300.0  # TensorFlow may start meanwhile, and a busy machine is slow, not wrong
 CSV = "Download all as CSV"
 
 
@@ -51,7 +51,7 @@ class Server:
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes, str]:
         """Send one HTTP request; give status, body and the cookie that was set."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=RUN_SECONDS)
         try:
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()
@@ -144,6 +144,7 @@ class Visitor:
             max_size=None,
             proxy=None,
             ping_interval=None,  # a browser sends none, either
+            open_timeout=RUN_SECONDS,
         )
         self._stay = ExitStack()
         self.socket = self._stay.enter_context(opening)
