@@ -30,12 +30,12 @@ def hardness_table(path: Path = HARDNESS) -> str:
     if not path.exists():
         return _MISSING
     found = json.loads(path.read_text(encoding="utf-8"))
-    waits = "; ".join(f"{which} {seconds:.1f}" for which, seconds in found["waits"].items())
-    return (
-        f"{_figures(found['figures'])}\n\nSeconds from upload to verdict with all of them at once: "
-        f"{waits}.\n\n{_machine(found)} Other work on the machine before: a load of "
-        f"{found['machine']['load_before']:g}."
-    )
+    parts = [_figures(found["figures"])]
+    if "waits" in found:  # not if only some of the long tests ran
+        waits = "; ".join(f"{which} {seconds:.1f}" for which, seconds in found["waits"].items())
+        parts.append(f"Seconds from upload to verdict with all of them at once: {waits}.")
+    load = f"Other work on the machine before: a load of {found['machine']['load_before']:g}."
+    return "\n\n".join([*parts, f"{_machine(found)} {load}"])
 
 
 def _figures(figures: Sequence[dict[str, Any]]) -> str:
