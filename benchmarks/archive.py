@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from benchmarks.machine import cpu_model
 from xray_classifier.archive_run import ArchiveRun
 from xray_classifier.archive_scoring import Order, Scorer
 from xray_classifier.files import replace_atomically
@@ -65,8 +65,8 @@ def measure(images: int) -> dict[str, Any]:
             run = begin(folder, f"ray-{workers}")
             rate = images_per_second(ray_engine.judge(ORDER, run, workers), workers)
             engines[f"ray, {workers} worker{'s' * (workers > 1)}"] = rate
-        run = begin(folder, "local")
-        engines = {"local": images_per_second(map(Scorer(ORDER), run.waiting(BATCH)), 0)} | engines
+        judged = map(Scorer(ORDER), begin(folder, "local").waiting(min(BATCH, images // 4)))
+        engines = {"local": images_per_second(judged, 0)} | engines
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "command": " ".join(["python -m benchmarks.archive", *sys.argv[1:]]),
@@ -102,14 +102,6 @@ def fill(folder: Path, images: int) -> None:
         raise SystemExit(f"There are no radiographs in {ORIGINALS} to measure with.")
     for number, file in enumerate(islice(cycle(files), images)):
         (folder / f"{number:06}.jpeg").symlink_to(file)
-
-
-def cpu_model() -> str:
-    """Name the processor."""
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 if __name__ == "__main__":

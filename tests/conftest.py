@@ -21,6 +21,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from benchmarks import machine, results
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from streamlit.testing.v1 import AppTest
@@ -40,6 +42,28 @@ def skip(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true" and DATA.is_dir():
         pytest.fail(f"CI may not skip this test, but {reason}")
     pytest.skip(reason)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--measured", type=Path, metavar="FILE", help="write what long tests measured as JSON"
+    )
+
+
+@pytest.fixture(scope="session")
+def measured(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """What long tests measured: `figures`, and whatever else is told of them by name.
+
+    It is written only if no test has failed.
+    """
+    facts = machine.describe()
+    found: dict[str, Any] = {"figures": []}
+    yield found
+    target = request.config.getoption("measured")
+    if target and not request.session.testsfailed:
+        command = " ".join(["python -m pytest", *request.config.invocation_params.args])
+        figures = found.pop("figures")
+        results.write(results.collect(figures, facts, command, **found), target)
 
 
 @pytest.fixture(scope="session")

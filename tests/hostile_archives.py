@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from collections.abc import Iterator
 from conftest import encoded, gradient
 from hostile_pictures import Case
 
+from xray_classifier.decoding import MAX_BYTES
+
+_NOISE = random.Random(1).randbytes(2**20)  # noqa: S311 - keeps the ratio low
 PATHS = (
     *("../up.png", "../../../../tmp/up.png", "/etc/cron.d/up.png", "C:\\up.png", "..\\..\\up.png"),
     *(
@@ -43,6 +47,14 @@ def archives() -> Iterator[Case]:
     for number, path in enumerate(PATHS):
         yield f"path {number}.zip", archive((path, picture))
     yield "bomb.zip", archive(("a.png", bytes(2**28)))
+    yield "bomb of the limit.zip", archive(("a.png", bytes(MAX_BYTES)))
+    yield "bomb beside noise.zip", archive(("a.png", bytes(MAX_BYTES)), ("b", _NOISE))
+    yield "too large beside noise.zip", archive(("a.png", bytes(MAX_BYTES + 1)), ("b", _NOISE))
+    yield "lying bomb.zip", _lie(archive(("a.png", bytes(2**28))), {24: 100})
+    yield (
+        "lying bomb beside noise.zip",
+        _lie(archive(("a.png", bytes(2**28)), ("b", _NOISE)), {24: MAX_BYTES}),
+    )
     yield "many bombs.zip", archive(*((f"{number}.png", bytes(2**24)) for number in range(30)))
     yield "many members.zip", archive(*((f"{number}.png", b"x") for number in range(20_000)))
     nest = picture
@@ -80,9 +92,7 @@ def _liars(sound: bytes) -> Iterator[Case]:
         ("small size", 24, 1),
         ("offset", 42, 2**32 - 2),
     ):
-        file = bytearray(sound)
-        struct.pack_into("<I", file, central + place, value)
-        yield f"lying {name}.zip", bytes(file)
+        yield f"lying {name}.zip", _lie(sound, {place: value})
     for name, place, value in (("encrypted", 8, 1), ("unknown packing", 10, 99)):
         file = bytearray(sound)
         struct.pack_into("<H", file, central + place, value)
@@ -91,11 +101,20 @@ def _liars(sound: bytes) -> Iterator[Case]:
         yield f"cut at {length}.zip", sound[:length]
 
 
+def _lie(sound: bytes, values: dict[int, int]) -> bytes:
+    """Put other numbers at those places of the directory's first entry."""
+    file = bytearray(sound)
+    for place, value in values.items():
+        struct.pack_into("<I", file, sound.index(b"PK\1\2") + place, value)
+    return bytes(file)
+
+
 def _overlapping(picture: bytes) -> bytes:
-    """A thousand directory entries for the bytes of one member."""
-    one = archive(("a.png", picture))
+    """A hundred directory entries, of different names, for the bytes of one member."""
+    one = archive(("00.png", picture))
     central, end = one.index(b"PK\1\2"), one.index(b"PK\5\6")
     entry = one[central:end]
+    entries = [entry.replace(b"00.png", b"%02d.png" % number) for number in range(100)]
     tail = bytearray(one[end:])
-    struct.pack_into("<HHI", tail, 8, 1000, 1000, 1000 * len(entry))
-    return one[:central] + entry * 1000 + bytes(tail)
+    struct.pack_into("<HHI", tail, 8, 100, 100, 100 * len(entry))
+    return one[:central] + b"".join(entries) + bytes(tail)

@@ -94,9 +94,9 @@ def doubles() -> Iterator[Case]:
     for kind, head in heads.items():
         for name in ("grey.jpg", "grey.png", "grey.tiff", "explicit.dcm"):
             yield f"{kind} before {name}", head + seeds()[name]
-    files = list(seeds().values())
-    for first, second in zip(files, files[1:] + files[:1], strict=True):
-        yield f"chimera of {first[:8].hex()} {second[:8].hex()}", first[:64] + second[64:]
+    files = list(seeds().items())
+    for (name, first), (other, second) in zip(files, files[1:] + files[:1], strict=True):
+        yield f"chimera of {name} and {other}", first[:64] + second[64:]
     for kind in ("GIF", "PDF", "PPM", "ICNS", "ICO", "TGA", "PCX", "JPEG2000", "SGI", "EPS"):
         yield f"{kind} by another name.png", encoded(gradient(), kind)
     yield "svg.png", b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'

@@ -1,6 +1,7 @@
 """Judge the corpus in a process of its own, which may hang or crash: one line of JSON a file.
 
-Called by test_hostile.py with the step of `corpus`.
+Called by test_hostile.py with the step of `corpus`. All ZIP files of it are judged, whatever the
+step, and as the command line does, since that unpacks them; the others as all ways in do.
 """
 
 from __future__ import annotations
@@ -8,15 +9,21 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import io
+import itertools
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from conftest import TinyGate, encoded, gradient, tiny_model
+from hostile_archives import archives
 from hostile_corpus import corpus
 
+from xray_classifier import cli, gate, loading
+from xray_classifier.archives import is_zip
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.pipeline import classify
 from xray_classifier.prediction import Classifier
@@ -38,15 +45,36 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-def judged(file: bytes, classifier: Classifier) -> dict[str, Any]:
+def judged_by_function(file: bytes) -> tuple[str, str]:
+    """Outcome and message for an image."""
+    try:
+        result = classify(file, loading.load_classifier(), gate.load_gate())
+    except UnreadableImageError as error:
+        return "unreadable", str(error)
+    return result.status, result.message or str(result.verdict)
+
+
+def judged_by_command(file: bytes) -> tuple[str, str]:
+    """The worst outcome for a member of an archive, and all messages."""
+    said = io.StringIO()
+    with tempfile.NamedTemporaryFile(suffix=".zip") as archive:
+        archive.write(file)
+        archive.flush()
+        with contextlib.redirect_stdout(said):
+            status = cli.main(["predict", archive.name, "--format", "jsonl"])
+    rows = [json.loads(line) for line in said.getvalue().splitlines()]
+    outcomes = {row["status"] for row in rows}
+    assert rows
+    assert status == ("unreadable" in outcomes)
+    return max(outcomes), " ".join(row["message"] or row["verdict"] for row in rows)
+
+
+def judged(file: bytes) -> dict[str, Any]:
     """What came of one file, and what it cost; other processes' share of the time is left out."""
     forget_peak()
     before, wall, own = megabytes("VmRSS"), time.perf_counter(), time.process_time()
     try:
-        result = classify(file, classifier, TinyGate())  # type: ignore[arg-type]
-        outcome, message = result.status, result.message or str(result.verdict)
-    except UnreadableImageError as error:
-        outcome, message = "unreadable", str(error)
+        outcome, message = (judged_by_command if is_zip(file) else judged_by_function)(file)
     except Exception as error:  # noqa: BLE001 - that is what is looked for
         outcome, message = "traceback", repr(error)
     seconds = min(time.perf_counter() - wall, time.process_time() - own)
@@ -61,13 +89,16 @@ def judged(file: bytes, classifier: Classifier) -> dict[str, Any]:
 def main(step: int) -> None:
     spec = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
     classifier = Classifier(tiny_model(), spec)
+    loading.load_classifier = lambda *_: classifier
+    gate.load_gate = TinyGate  # type: ignore[assignment]
     wanted = classify(GOOD, classifier).probability
     stream = sys.stdout
+    images = (case for case in corpus(step) if not is_zip(case[1]))
     with contextlib.redirect_stdout(sys.stderr):
-        for name, file in corpus(step):
+        for name, file in itertools.chain(images, archives()):
             print(json.dumps({"name": name}), file=stream, flush=True)
             faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
-            found = judged(file, classifier)
+            found = judged(file)
             found["same"] = classify(GOOD, classifier).probability == wanted
             faulthandler.cancel_dump_traceback_later()
             print(json.dumps(found), file=stream, flush=True)

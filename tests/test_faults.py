@@ -6,14 +6,17 @@ date, are tested in test_loading.py and test_spec.py.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +24,13 @@ import pytest
 from conftest import ROOT, encoded, gradient, tiny_model
 from test_training import draw_radiographs
 
+from xray_classifier.fetching import fetch
+from xray_classifier.spec import ModelSpec
+
 WORKER = Path(__file__).with_name("fault_worker.py")
 TRAIN_SECONDS = 300
 FEW_KILLS, MANY_KILLS = 2, 12
+WHOLE = 4_000_000  # bytes of a model file
 
 
 def start(*command: str | Path, full_at: int | None = None) -> subprocess.Popen[str]:
@@ -151,8 +158,31 @@ def test_training_killed_at_any_moment_ends_as_if_it_had_not_been(
     assert kept == files_in(whole)
 
 
+class Whole(BaseHTTPRequestHandler):
+    """Sends the file that the killed download had asked for."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(WHOLE))
+        self.end_headers()
+        self.wfile.write(bytes(WHOLE))
+
+
+def fetched_anew(path: Path) -> bytes:
+    digest = hashlib.sha256(bytes(WHOLE)).hexdigest()
+    spec = ModelSpec("x", "X", "x.keras", sha256=digest, bytes=WHOLE)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Whole) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        fetch(spec, path, f"http://127.0.0.1:{server.server_port}/")
+        server.shutdown()
+    return path.read_bytes()
+
+
 def test_download_killed_in_the_middle_leaves_no_model_file(tmp_path: Path) -> None:
-    """The stand-in sends half of the file and then nothing more."""
+    """The stand-in sends half of the file and then nothing more; the next try gets the whole."""
     program = f"""
 import http.server, threading, time
 from pathlib import Path
@@ -162,16 +192,16 @@ from xray_classifier.spec import ModelSpec
 class Half(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
-        self.send_header("Content-Length", "4000000")
+        self.send_header("Content-Length", "{WHOLE}")
         self.end_headers()
-        self.wfile.write(bytes(2000000))
+        self.wfile.write(bytes({WHOLE // 2}))
         self.wfile.flush()
         print("half", flush=True)
         time.sleep(600)
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Half)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-spec = ModelSpec("x", "X", "x.keras", sha256="ab" * 32, bytes=4000000)
+spec = ModelSpec("x", "X", "x.keras", sha256="ab" * 32, bytes={WHOLE})
 fetch(spec, Path({str(tmp_path)!r}) / "x.keras", f"http://127.0.0.1:{{server.server_port}}/")
 """
     process = start("-c", program)
@@ -180,7 +210,9 @@ fetch(spec, Path({str(tmp_path)!r}) / "x.keras", f"http://127.0.0.1:{{server.ser
     time.sleep(1)
     process.kill()
     process.communicate()
+    assert [path.stat().st_size for path in tmp_path.rglob("dl*")], "nothing had come"
     assert not (tmp_path / "x.keras").exists()
+    assert fetched_anew(tmp_path / "x.keras") == bytes(WHOLE)
 
 
 def test_file_of_a_model_that_was_cut_off_is_never_taken_for_whole(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from xray_classifier.errors import OutputError
 from xray_classifier.files import replace_atomically, sha256_of
 
 
@@ -89,3 +90,12 @@ def test_hash_is_sha256(content: bytes, start: str, tmp_path: Path) -> None:
     path.write_bytes(content)
     assert sha256_of(path).startswith(start)
     assert len(sha256_of(path)) == 64
+
+
+def test_place_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("kept")
+    target = tmp_path / "notes.txt" / "new" / "a.png"
+    refusal = r"notes\.txt/new cannot be written \(Not a directory\)\. Choose a place that takes"
+    with pytest.raises(OutputError, match=refusal), replace_atomically(target):
+        pass
+    assert (tmp_path / "notes.txt").read_text() == "kept"

@@ -1,8 +1,8 @@
 """Nothing of a patient leaves the memory of a server that one runs oneself: no file, no network.
 
 The server is watched from outside with strace, after a first visit: TensorFlow, Keras and
-matplotlib write settings and caches of their own when they are first imported, which hold nothing
-of a visit.
+matplotlib write settings and caches of their own when they are first imported. All usual places of
+the server lie in one folder, so that what the first visit leaves can be looked through, too.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import encoded, skip
+from conftest import encoded, skip, zipped
 from dicom_files import BIRTH, IDENTIFIER, NAME, dicom
 from PIL import Image
-from visitors import Server, Visitor, serve
+from test_study_identity import IDENTITY
+from visitors import CSV, Server, Visitor, serve
 
 from xray_classifier.decoding import decode
 
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.data
 
 FILE_NAME = "Mustermann_Erika_1984"
 HEATMAP = "Where did the model look?"
+SECRETS = (FILE_NAME, NAME, IDENTIFIER, BIRTH, *(tag for tag in IDENTITY.values() if len(tag) > 1))
+PLACES = ("HOME", "TMPDIR", "KERAS_HOME", "MPLCONFIGDIR")
 CALLS = (
     *("open", "openat", "openat2", "creat", "mknod", "mknodat", "memfd_create", "truncate"),
     *("mkdir", "mkdirat", "rename", "renameat", "renameat2", "link", "linkat", "symlink"),
@@ -83,6 +86,27 @@ def watched(server: Server, folder: Path) -> Iterator[Watch]:
         found.calls += [line for line in lines if " resumed>" not in line and "(" in line]
 
 
+@dataclass(frozen=True)
+class Scene:
+    """A watched visit.
+
+    Attributes:
+        watch: what the server asked the system for.
+        said: everything that the page said.
+        taken: the reports and tables that were downloaded.
+        log: everything that the server printed.
+        left: each file that server and visitors left anywhere, by name.
+        files: what was uploaded, by ending.
+    """
+
+    watch: Watch
+    said: str
+    taken: list[bytes]
+    log: str
+    left: dict[str, bytes]
+    files: dict[str, bytes]
+
+
 def visit(visitor: Visitor, name: str, file: bytes) -> str:
     """Upload a file, look at its verdict and its heatmap; everything that the page said."""
     texts = visitor.upload(name, file).text
@@ -95,40 +119,68 @@ def visit(visitor: Visitor, name: str, file: bytes) -> str:
     return texts + seen.text
 
 
+def take_reports(visitor: Visitor) -> list[bytes]:
+    """Take every report, then once more with all the identity that one can ask for."""
+    reports = [visitor.download(label) for label in visitor.seen.files]
+    visitor.switch("Include the file name")
+    visitor.switch("Keep the patient's identifiers from the source file")
+    return reports + [visitor.download(label) for label in visitor.seen.files]
+
+
+def take_tables(visitor: Visitor, files: dict[str, bytes]) -> list[bytes]:
+    """Upload files and a ZIP of them at once, and take the table, without and with names."""
+    visitor.upload_all({f"{FILE_NAME}.zip": zipped(files)} | files)
+    visitor.wait_for_all()
+    table = visitor.download(CSV)
+    visitor.switch("with file names")
+    return [table, visitor.download(CSV)]
+
+
+def visit_in_all_ways(server: Server, files: dict[str, bytes]) -> tuple[str, list[bytes]]:
+    """Do everything that one can do on the page with radiographs; what was said, and taken.
+
+    Args:
+        server: where the page is.
+        files: by ending, the last of them DICOM, which can be taken away in every form.
+    """
+    visitor = Visitor(server)
+    named = {f"{FILE_NAME}{end}": file for end, file in files.items()}
+    said = [visit(visitor, name, file) for name, file in named.items()]
+    taken = take_reports(visitor)
+    said.append(visitor.seen.text)
+    taken += take_tables(visitor, named)
+    said += [visitor.seen.text, visitor.upload(f"{FILE_NAME}.txt", b"no image").text]
+    visitor.leave()
+    return "\n".join(said), taken
+
+
 @pytest.fixture(scope="module")
-def scene(
-    tmp_path_factory: pytest.TempPathFactory, data: Path
-) -> tuple[Watch, str, str, dict[str, bytes]]:
-    """A watched visit: the calls, what the page said, the server's log, and what was uploaded."""
+def scene(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Scene:
+    """A first visit, and one that is watched."""
     if shutil.which("strace") is None:
         skip("no strace is installed (Debian: apt-get install strace)")
-    folder = tmp_path_factory.mktemp("privacy")
+    folder, traces = (tmp_path_factory.mktemp(name) for name in ("server", "traces"))
     path = data / "originals" / "NORMAL" / "IM-0324-0001.jpeg"
-    grey = decode(path.read_bytes()).image
-    large = np.asarray(Image.fromarray(grey).resize((2400, 1800)))
+    grey = Image.fromarray(decode(path.read_bytes()).image)
+    large = np.asarray(grey.resize((2400, 1800)))
+    small = np.asarray(grey.resize((900, 700)))
     files = {
         ".jpeg": path.read_bytes(),
         ".png": encoded(large),
-        ".dcm": dicom(large.astype(np.uint16) * 16, BitsStored=12),
+        ".dcm": dicom(large.astype(np.uint16) * 16, BitsStored=12, **IDENTITY),
     }
     assert min(len(files[".png"]), len(files[".dcm"])) > 2**20, "spooling begins at 1 MB"
-    with serve(folder) as server:
-        first = Visitor(server)
-        visit(first, "first.dcm", dicom(np.asarray(Image.fromarray(grey).resize((900, 700)))))
-        with watched(server, folder) as watch:
-            visitor = Visitor(server)
-            said = [visit(visitor, f"{FILE_NAME}{end}", file) for end, file in files.items()]
-            visitor.upload(f"{FILE_NAME}.txt", b"no image")
-            visitor.leave()
-        return watch, "\n".join(said), server.log.read_text(), files
-
-
-Scene = tuple[Watch, str, str, dict[str, bytes]]
+    with serve(folder, environment=dict.fromkeys(PLACES, str(folder))) as server:
+        visit_in_all_ways(server, {".dcm": dicom(small, **IDENTITY)})
+        with watched(server, traces) as watch:
+            said, taken = visit_in_all_ways(server, files)
+        left = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        return Scene(watch, said, taken, server.log.read_text(), left, files)
 
 
 def test_the_watch_sees_what_it_looks_for(scene: Scene) -> None:
     """Otherwise the tests below would prove nothing: answers were sent."""
-    assert any("HTTP/1.1 200 OK" in call for call in scene[0].calls)
+    assert any("HTTP/1.1 200 OK" in call for call in scene.watch.calls)
 
 
 def test_watch_tells_reading_from_writing() -> None:
@@ -149,24 +201,35 @@ def test_watch_tells_reading_from_writing() -> None:
 
 
 def test_no_file_is_written(scene: Scene) -> None:
-    assert scene[0].files == []
+    assert scene.watch.files == []
 
 
 def test_no_connection_leaves_the_machine(scene: Scene) -> None:
-    assert scene[0].connections == []
+    assert scene.watch.connections == []
 
 
-def test_log_holds_no_name_and_nothing_from_a_header(scene: Scene) -> None:
-    log = scene[2]
-    assert not [secret for secret in (FILE_NAME, NAME, IDENTIFIER, BIRTH) if secret in log]
-    assert "Traceback" not in log
+def test_all_that_can_be_taken_away_was(scene: Scene) -> None:
+    """Otherwise the tests here would prove less than they say."""
+    plain, named = scene.taken[:4], scene.taken[4:8]
+    assert [report[128:132] == b"DICM" for report in plain] == [False, False, True, True]
+    assert not [report for report in plain if NAME.encode() in report]
+    assert [NAME.encode() in report for report in named] == [False, False, True, True]
+    assert [table.count(b"\r\n") for table in scene.taken[8:]] == [7, 7]  # three, twice, a heading
+    assert [FILE_NAME.encode() in table for table in scene.taken[8:]] == [False, True]
 
 
-def test_log_holds_no_pixels(scene: Scene) -> None:
-    log = scene[2].encode(errors="surrogateescape")
-    assert len(log) < 10_000
-    assert not [end for end, file in scene[3].items() if file[1000:1016] in log]
+def test_nothing_in_a_file_that_was_left_tells_of_a_visit(scene: Scene) -> None:
+    names = set(scene.left) - {"log.txt", "keras.json"}
+    assert not [name for name in names if not name.startswith("fontlist-")]
+    whole = b"".join(scene.left.values())
+    assert not [secret for secret in SECRETS if secret.encode() in whole]
+    assert not [end for end, file in scene.files.items() if file[1000:1016] in whole]
+
+
+def test_log_is_short_and_calm(scene: Scene) -> None:
+    assert len(scene.log) < 10_000
+    assert "Traceback" not in scene.log
 
 
 def test_page_says_nothing_from_a_header(scene: Scene) -> None:
-    assert not [secret for secret in (NAME, IDENTIFIER, BIRTH) if secret in scene[1]]
+    assert not [secret for secret in SECRETS if secret != FILE_NAME and secret in scene.said]

@@ -12,16 +12,18 @@ from xray_classifier.archives import MAX_MEMBERS, MAX_RATIO, MAX_UNPACKED
 from xray_classifier.cautions import CAUTIONS
 from xray_classifier.cli import build_parser
 from xray_classifier.decoding import MAX_BYTES
+from xray_classifier.measured_tables import benchmarks_table, hardness_table
 from xray_classifier.reporting import (
     ARCHIVE_END,
     ARCHIVE_START,
     BENCHMARKS_END,
     BENCHMARKS_START,
     END,
+    HARDNESS_END,
+    HARDNESS_START,
     START,
     STRESS_END,
     STRESS_START,
-    benchmarks_table,
     findings,
     results_table,
     stress_table,
@@ -51,6 +53,11 @@ def test_benchmarks_table_is_the_one_that_report_writes() -> None:
 def test_archive_table_is_the_one_that_report_writes() -> None:
     shown = README.split(ARCHIVE_START)[1].split(ARCHIVE_END)[0].strip()
     assert shown == archive_table()
+
+
+def test_hardness_table_is_the_one_that_report_writes() -> None:
+    shown = README.split(HARDNESS_START)[1].split(HARDNESS_END)[0].strip()
+    assert shown == hardness_table()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -14,10 +14,11 @@ from xray_classifier.reporting import (
     BENCHMARKS_END,
     BENCHMARKS_START,
     END,
+    HARDNESS_END,
+    HARDNESS_START,
     START,
     STRESS_END,
     STRESS_START,
-    benchmarks_table,
     findings,
     results_table,
     stress_table,
@@ -42,6 +43,7 @@ NO_BENCHMARKS = f"{BENCHMARKS_START}\nNot measured yet.\n{BENCHMARKS_END}"
 SPEC = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
 
 NO_ARCHIVE = f"{ARCHIVE_START}\nNot measured yet.\n{ARCHIVE_END}"
+NO_HARDNESS = f"{HARDNESS_START}\nNot measured yet.\n{HARDNESS_END}"
 
 
 @pytest.fixture
@@ -120,18 +122,20 @@ def test_only_what_stands_between_the_marks_is_replaced(models: Path, tmp_path: 
     def marked(stress: str, results: str) -> str:
         return (
             f"{before}{START}\n{results}\n{END}{STRESS_START}\n{stress}\n{STRESS_END}"
-            f"{NO_BENCHMARKS}{NO_ARCHIVE}{after}"
+            f"{NO_BENCHMARKS}{NO_ARCHIVE}{NO_HARDNESS}{after}"
         )
 
     readme.write_text(marked("old", "old"), encoding="utf-8")
-    update_readme(readme, models, tmp_path / "none.json", tmp_path / "none.json")
+    update_readme(readme, models, *[tmp_path / "none.json"] * 3)
     expected = marked(stress_table(models), f"{results_table(models)}\n\n{findings(models)}")
     assert readme.read_text(encoding="utf-8") == expected
 
 
 def test_a_second_update_changes_nothing(models: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    marks = "\n".join([START, END, STRESS_START, STRESS_END, NO_BENCHMARKS, NO_ARCHIVE])
+    marks = "\n".join(
+        [START, END, STRESS_START, STRESS_END, NO_BENCHMARKS, NO_ARCHIVE, NO_HARDNESS]
+    )
     readme.write_text(f"a\n{marks}\nb\n", encoding="utf-8")
     update_readme(readme, models)
     once = readme.read_bytes()
@@ -208,48 +212,3 @@ def test_report_of_another_file_is_refused(models: Path) -> None:
     write_report(models, "tiny", REPORT | {"sha256": "ef" * 32})
     with pytest.raises(DatasetError, match=r"tiny\.json is about another file than tiny"):
         stress_table(models)
-
-
-# Benchmarks
-
-SIDE = {"median": 25.61, "low": 24.0, "high": 27.25, "times": 30, "unit": "ms"}
-FIGURE: dict[str, Any] = {
-    "what": "faster",
-    "value": 3.14159,
-    "target": 3,
-    "at_least": True,
-    "met": True,
-    "sides": {"ours": SIDE, "theirs": SIDE | {"median": 80.4, "times": 1}},
-}
-MEASURED: dict[str, Any] = {
-    "date": "2026-11-24",
-    "command": "python -m benchmarks --quick",
-    "machine": {"cpu": "A CPU", "cores": 2, "memory_gb": 8.0, "versions": {"python": "3.11.7"}},
-    "figures": [
-        FIGURE,
-        FIGURE | {"what": "slower", "value": 70.1, "target": 60, "at_least": False, "met": False},
-    ],
-    "memory_mb": {"Python": 10.4, "TensorFlow": 700.2},
-}
-
-
-def test_benchmarks_stand_with_what_was_wanted_and_where(tmp_path: Path) -> None:
-    path = tmp_path / "results.json"
-    path.write_text(json.dumps(MEASURED), encoding="utf-8")
-    table, memory, machine = benchmarks_table(path).split("\n\n")
-    sides = "ours 25.6 (24 to 27.2) ms; theirs 80.4 ms"
-    assert [*map(cells, table.splitlines())] == [
-        ["what", "measured", "wanted", "medians (quartiles)"],
-        ["---"] * 4,
-        ["faster", "3.14", "at least 3", sides],
-        ["slower", "**70.1**", "at most 60", sides],
-    ]
-    assert memory == "Resident memory in MB after each step: Python 10, TensorFlow 700."
-    assert machine == (
-        "Measured on 2026-11-24 by `python -m benchmarks --quick`: A CPU, 2 cores, 8 GB; "
-        "python 3.11.7. In bold: missed."
-    )
-
-
-def test_nothing_measured_is_said(tmp_path: Path) -> None:
-    assert benchmarks_table(tmp_path / "results.json") == "Not measured yet."

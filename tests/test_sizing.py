@@ -28,8 +28,8 @@ def test_table_says_what_was_measured(tmp_path: Path) -> None:
     path = tmp_path / "archive.json"
     path.write_text(json.dumps(found | {"date": "2026-01-02", "command": "python -m x"}))
     table = archive_table(path)
-    assert "| local | 20.0 | 1.00 |\n| ray, 1 worker | 12.0 | 0.60 |\n" in table
-    assert "| ray, 2 workers | 18.0 | 0.90 |" in table
+    assert "| local | 20.0 | 1.00 |  |\n| ray, 1 worker | 12.0 | 0.60 | 1.00 |\n" in table
+    assert "| ray, 2 workers | 18.0 | 0.90 | 1.50 |\n\nWanted of Ray" in table
     assert "400 images, model `default` with gate, on 2 cores (A chip), 2026-01-02" in table
     assert table.endswith(sizing_table(9))
 

@@ -16,11 +16,12 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conftest import ROOT
+from seen import Seen, read
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -28,7 +29,8 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 START_SECONDS = 120
-RUN_SECONDS = 300.0  # TensorFlow may start meanwhile
+RUN_SECONDS = 300.0  # TensorFlow may start meanwhile, and a busy machine is slow, not wrong
+CSV = "Download all as CSV"
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,22 @@ class Server:
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes, str]:
         """Send one HTTP request; give status, body and the cookie that was set."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=RUN_SECONDS)
         try:
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()
             return answer.status, answer.read(), answer.headers.get("Set-Cookie", "")
         finally:
             connection.close()
+
+    def megabytes(self, field: str) -> float:
+        """Resident memory: VmRSS now, VmHWM at most since `forget_peak`."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.split(f"{field}:")[1].split()[0]) / 1024
+
+    def forget_peak(self) -> None:
+        """Begin to look for the peak anew."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
 
 
 @contextmanager
@@ -110,27 +121,6 @@ def assert_calm(server: Server) -> None:
     assert log.count("Traceback") <= len(errors)
 
 
-@dataclass
-class Seen:
-    """What a visitor has before them.
-
-    Attributes:
-        texts: headings, paragraphs, boxes and progress lines, from top to bottom.
-        images: addresses of the pictures.
-        widgets: identifiers by label.
-        markup: texts that the page would interpret as HTML.
-    """
-
-    texts: list[str] = field(default_factory=list)
-    images: list[str] = field(default_factory=list)
-    widgets: dict[str, str] = field(default_factory=dict)
-    markup: list[str] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.texts)
-
-
 class Visitor:
     """One open tab.
 
@@ -153,23 +143,37 @@ class Visitor:
             compression=None,
             max_size=None,
             proxy=None,
+            ping_interval=None,  # a browser sends none, either
+            open_timeout=RUN_SECONDS,
         )
         self._stay = ExitStack()
         self.socket = self._stay.enter_context(opening)
         self.session = ""
-        self._uploaded = ""
+        self._uploaded: list[str] = []
+        self._timer = ""
         self._states: dict[str, dict[str, Any]] = {}
         self.seen = self.run()
 
     def upload(self, name: str, data: bytes) -> Seen:
         """Choose a file, as if dropped on the page, and wait for what comes of it."""
-        url, identifier = self.place(name)
-        status = self.put(url, data, name)
-        assert status == http.client.NO_CONTENT, status
-        if self._uploaded:  # as the page's JavaScript does with what is replaced
-            self.server.ask("DELETE", self._uploaded, headers=self.headers)
-        self._uploaded = url
-        return self.announce(name, len(data), url, identifier)
+        return self.upload_all({name: data})
+
+    def upload_all(self, files: Mapping[str, bytes]) -> Seen:
+        """Choose files, as if dropped on the page, and wait for the page to be drawn anew."""
+        infos, places = [], []
+        for name, data in files.items():
+            url, identifier = self.place(name)
+            status = self.put(url, data, name)
+            assert status == http.client.NO_CONTENT, status
+            urls = {"file_id": identifier, "upload_url": url, "delete_url": url}
+            info = {"name": name, "size": len(data), "file_id": identifier}
+            infos.append(info | {"file_urls": urls})
+            places.append(url)
+        for url in self._uploaded:  # as the page's JavaScript does with what is replaced
+            self.server.ask("DELETE", url, headers=self.headers)
+        self._uploaded = places
+        (uploader,) = [one for label, one in self.seen.widgets.items() if "X-ray" in label]
+        return self.set(uploader, "file_uploader_state_value", {"uploaded_file_info": infos})
 
     def place(self, name: str) -> tuple[str, str]:
         """Ask where to put a file: its address and identifier."""
@@ -178,27 +182,38 @@ class Visitor:
         message.file_urls_request.file_names.append(name)
         message.file_urls_request.session_id = self.session
         self.socket.send(message.SerializeToString())
-        while True:
-            answer = self._receive()
-            if answer.WhichOneof("type") == "file_urls_response":
-                (place,) = answer.file_urls_response.file_urls
-                return place.upload_url, place.file_id
+        (place,) = self._await("file_urls_response").file_urls_response.file_urls
+        return place.upload_url, place.file_id
 
     def put(self, url: str, data: bytes, name: str) -> int:
         """Send the bytes of a file to an address; the HTTP status of the answer."""
         body, kind = form(name, data)
         return self.server.ask("PUT", url, body, {**self.headers, "Content-Type": kind})[0]
 
-    def announce(self, name: str, size: int, url: str, identifier: str) -> Seen:
-        """Tell the page that its file has arrived."""
-        info = {"name": name, "size": size, "file_id": identifier}
-        urls = {"file_id": identifier, "upload_url": url, "delete_url": url}
-        state = {"uploaded_file_info": [info | {"file_urls": urls}]}
-        (uploader,) = [one for label, one in self.seen.widgets.items() if "X-ray" in label]
-        return self.set(uploader, "file_uploader_state_value", state)
+    def wait_for_all(self) -> Seen:
+        """Let the page's timer run until all files are judged."""
+        while CSV not in self.seen.files:
+            self.seen = self.run(self._timer)
+        return self.seen
+
+    def download(self, label: str) -> bytes:
+        """Click on a download button, and fetch the file."""
+        url = self.seen.files[label]
+        if not url.startswith("/"):  # the file is made once it is asked for
+            message = BackMsg()
+            message.backend_operation_request.request_id = uuid.uuid4().hex
+            message.backend_operation_request.session_id = self.session
+            message.backend_operation_request.deferred_file.file_id = url
+            self.socket.send(message.SerializeToString())
+            answer = self._await("backend_operation_response").backend_operation_response
+            assert not answer.error_msg, answer.error_msg
+            url = answer.deferred_file.url
+        status, data, _ = self.server.ask("GET", url)
+        assert status == http.client.OK, status
+        return data
 
     def switch(self, label: str, *, on: bool = True) -> Seen:
-        """Turn a toggle."""
+        """Turn a toggle, or tick a box."""
         return self.set(self.seen.widgets[label], "bool_value", on)
 
     def set(self, widget: str, kind: str, value: Any) -> Seen:
@@ -207,11 +222,11 @@ class Visitor:
         self.seen = self.run()
         return self.seen
 
-    def run(self) -> Seen:
-        """Have the page drawn from top to bottom."""
-        states = list(self._states.values())
-        message = BackMsg(rerun_script=ClientState(widget_states={"widgets": states}))  # type: ignore[arg-type]
-        self.socket.send(message.SerializeToString())
+    def run(self, fragment: str = "") -> Seen:
+        """Have the page drawn from top to bottom, perhaps after a fragment has done its work."""
+        states: Any = {"widgets": list(self._states.values())}
+        asked = ClientState(widget_states=states, fragment_id=fragment)
+        self.socket.send(BackMsg(rerun_script=asked).SerializeToString())
         elements: dict[tuple[int, ...], Any] = {}
         while True:
             answer = self._receive()
@@ -219,10 +234,12 @@ class Visitor:
             if kind == "new_session":
                 self.session = answer.new_session.initialize.session_id
                 elements = {}
+            elif kind == "auto_rerun":
+                self._timer = answer.auto_rerun.fragment_id
             elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
                 elements[tuple(answer.metadata.delta_path)] = answer.delta.new_element
             elif kind == "script_finished" and answer.script_finished == 0:
-                return _read([elements[place] for place in sorted(elements)])
+                return read([elements[place] for place in sorted(elements)])
 
     def picture(self, place: int = 0) -> bytes:
         """Fetch a picture of the page."""
@@ -233,6 +250,11 @@ class Visitor:
     def leave(self) -> None:
         """Close the tab."""
         self._stay.close()
+
+    def _await(self, kind: str) -> ForwardMsg:
+        while (answer := self._receive()).WhichOneof("type") != kind:
+            pass
+        return answer
 
     def _receive(self) -> ForwardMsg:
         frame = self.socket.recv(RUN_SECONDS)
@@ -250,24 +272,3 @@ def form(name: str, data: bytes) -> tuple[bytes, str]:
     kind = "Content-Type: application/octet-stream\r\n\r\n"
     body = (head + kind).encode("utf-8", "surrogateescape") + data + f"\r\n--{mark}--\r\n".encode()
     return body, f"multipart/form-data; boundary={mark}"
-
-
-def _read(elements: Sequence[Any]) -> Seen:
-    seen = Seen()
-    for element in elements:
-        kind = element.WhichOneof("type")
-        value = getattr(element, kind)
-        if kind in ("markdown", "alert", "heading"):
-            seen.texts.append(value.body)
-        elif kind == "progress":
-            seen.texts.append(value.text)
-        elif kind == "imgs":
-            seen.images += [image.url for image in value.imgs]
-            seen.texts += [image.caption for image in value.imgs]
-        elif kind == "exception":
-            seen.texts.append(f"Exception: {value.message}")
-        if hasattr(value, "label") and hasattr(value, "id"):
-            seen.widgets[value.label] = value.id
-        if kind in ("html", "iframe", "component_instance") or getattr(value, "allow_html", False):
-            seen.markup.append(str(value))
-    return seen

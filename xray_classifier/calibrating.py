@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from xray_classifier.cross_validation import OutOfFold, read_out_of_fold
 from xray_classifier.errors import ModelUnavailableError
-from xray_classifier.files import replace_atomically, sha256_of
+from xray_classifier.files import make_folder, replace_atomically, sha256_of
 from xray_classifier.loading import describe_model, load_classifier
 from xray_classifier.metrics import (
     Labels,
@@ -82,7 +82,7 @@ def calibrate(model: str, answers: Path, out: Path) -> Path:
     calibrated = replace(found, probabilities=scale.apply(found.probabilities))
     points = fit_points(calibrated)
     bake(classifier.model, scale)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     target = out / spec.file
     with replace_atomically(target) as temporary:
         classifier.model.save(temporary)

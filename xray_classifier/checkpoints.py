@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from xray_classifier.errors import DatasetError
-from xray_classifier.files import replace_atomically
+from xray_classifier.files import make_folder, replace_atomically
 
 # What early stopping and the plateau rule remember from epoch to epoch.
 _REMEMBERED = ("wait", "best", "cooldown_counter")
@@ -48,7 +48,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.stopped = False
         self._companion_states: list[dict[str, Any]] = []
         self._random_states: list[list[int]] = []
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._read_state()
 
     @property

@@ -4,7 +4,8 @@ XrayClassifierError
 ├── UnreadableImageError    the bytes are not an image that we can judge
 │   └── RejectedImageError  they are one, but by its header no chest radiograph
 ├── ModelUnavailableError   a model file is missing, or is not what its JSON says
-└── DatasetError            a folder of radiographs cannot be used as it is
+├── DatasetError            a folder of radiographs cannot be used as it is
+└── OutputError             a file cannot be written where it was wanted
 
 Each message says what came, what was wanted and what to do.
 """
@@ -28,3 +29,7 @@ class ModelUnavailableError(XrayClassifierError):
 
 class DatasetError(XrayClassifierError):
     """A folder of radiographs, or a table about it, cannot be used as it is."""
+
+
+class OutputError(XrayClassifierError):
+    """A file or folder cannot be written where it was wanted."""

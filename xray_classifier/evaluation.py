@@ -25,7 +25,7 @@ from xray_classifier.datasets import (
     split_by_patient,
 )
 from xray_classifier.errors import DatasetError
-from xray_classifier.files import replace_atomically
+from xray_classifier.files import make_folder, replace_atomically
 from xray_classifier.metrics import (
     Labels,
     Probabilities,
@@ -134,7 +134,7 @@ def write_evaluation(evaluation: Evaluation, found: dict[str, Any], data: Path, 
         data: the folder of the data set.
         out: a folder.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with replace_atomically(out / "metrics.json") as path:
         path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     with replace_atomically(out / "classification_report.txt") as path:

@@ -22,7 +22,8 @@ def fetch(spec: ModelSpec, path: Path, source: str | None) -> None:
         source: Google Drive id, or URL (of Google Drive or any other host).
 
     Raises:
-        ModelUnavailableError: there is no source, the download failed, or other bytes came.
+        ModelUnavailableError: there is no source, the download failed, other bytes came, or they
+            cannot be written.
     """
     source = (source or "").strip()
     if not source:
@@ -57,6 +58,11 @@ def fetch(spec: ModelSpec, path: Path, source: str | None) -> None:
     except ModelUnavailableError:
         raise
     except Exception as error:  # gdown lets through what its transport and its parsers raise
+        if isinstance(error, OSError) and error.filename:  # not the network, but this disk
+            raise ModelUnavailableError(
+                f"Model {spec.name} must be fetched, and {error.filename} cannot be written "
+                f"({error.strerror}). Make that possible, or put the file {path} there yourself."
+            ) from error
         reason = " ".join(str(error).split())
         raise ModelUnavailableError(
             f"Model {spec.name} could not be fetched from {source}: {reason}. "

@@ -9,18 +9,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xray_classifier.errors import OutputError
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
 
 @contextmanager
 def replace_atomically(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`; move it into place if the block ends well.
 
     The temporary path keeps the suffix, by which Keras and matplotlib tell the format.
+
+    Raises:
+        OutputError: nothing can be written there.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as folder:
+    make_folder(target.parent)
+    try:
+        place = tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    with place as folder:
         temporary = Path(folder) / target.name
         yield temporary
         os.replace(temporary, target)
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path} cannot be written ({error.strerror}). Choose a place that takes files and has "
+        "room."
+    )
 
 
 def sha256_of(path: Path) -> str:

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from xray_classifier.errors import DatasetError
+from xray_classifier.files import make_folder
 
 DATASETS = ("pcbreviglieri/pneumonia-xray-images", "paultimothymooney/chest-xray-pneumonia")
 
@@ -41,7 +42,7 @@ def download(dataset: str, dest: Path) -> None:
         raise DatasetError(f"{error}. {_ACCESS_HELP}") from error
     if credentials is None:
         raise DatasetError(f"No Kaggle token was found. {_ACCESS_HELP}")
-    dest.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(dest.parent)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=dest.parent) as folder:
         try:
             unpacked = kagglehub.dataset_download(dataset, output_dir=f"{folder}/data")

@@ -146,11 +146,14 @@ def patient_intervals(
 
 
 def with_intervals(
-    figures: Callable[[Weights], dict[str, float]], labels: Labels, patients: Sequence[str]
+    figures: Callable[[Weights], dict[str, float]],
+    labels: Labels,
+    patients: Sequence[str],
+    resamples: int = RESAMPLES,
 ) -> dict[str, list[float]]:
     """Give each figure as [value, low, high] with its interval over patients."""
     values = figures(np.ones(len(labels), np.intp))
-    intervals = patient_intervals(figures, labels, patients)
+    intervals = patient_intervals(figures, labels, patients, resamples)
     return {name: [value, *intervals[name]] for name, value in values.items()}
 
 

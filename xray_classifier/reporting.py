@@ -10,6 +10,12 @@ from xray_classifier.card_tables import NOT_YET, decimal, percent, proportion
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
 from xray_classifier.loading import DEFAULT_MODEL, MODEL_FOLDER, model_names
+from xray_classifier.measured_tables import (
+    BENCHMARKS,
+    HARDNESS,
+    benchmarks_table,
+    hardness_table,
+)
 from xray_classifier.model_facts import adults_sentence, comparison_sentence, shift_sentence
 from xray_classifier.sizing import ARCHIVE, archive_table
 from xray_classifier.spec import read_spec
@@ -20,7 +26,7 @@ STRESS_START, STRESS_END = "<!-- stress: written by `report` -->", "<!-- end of 
 STRESS_FOLDER = "stress"
 BENCHMARKS_START = "<!-- benchmarks: written by `report` -->"
 BENCHMARKS_END = "<!-- end of benchmarks -->"
-BENCHMARKS = README.parent / "benchmarks" / "results.json"
+HARDNESS_START, HARDNESS_END = "<!-- hardness: written by `report` -->", "<!-- end of hardness -->"
 ARCHIVE_START, ARCHIVE_END = "<!-- archive: written by `report` -->", "<!-- end of archive -->"
 
 # What the article states of its own run on the official test: right verdicts of images; loss.
@@ -38,6 +44,7 @@ def update_readme(
     models: Path = MODEL_FOLDER,
     benchmarks: Path = BENCHMARKS,
     archive: Path = ARCHIVE,
+    hardness: Path = HARDNESS,
 ) -> None:
     """Replace each table between its marks.
 
@@ -50,6 +57,7 @@ def update_readme(
         (STRESS_START, STRESS_END, stress_table(models)),
         (BENCHMARKS_START, BENCHMARKS_END, benchmarks_table(benchmarks)),
         (ARCHIVE_START, ARCHIVE_END, archive_table(archive)),
+        (HARDNESS_START, HARDNESS_END, hardness_table(hardness)),
     ):
         if start not in text or end not in text:
             raise DatasetError(f"{readme} lacks the lines {start} and {end}. Restore them.")
@@ -105,36 +113,6 @@ def stress_table(models: Path = MODEL_FOLDER) -> str:
         cells = (_changes(report["full_resolution"]) for report in reports.values())
         lines.append([f"full resolution ({first['full_resolution']['images']} images)", *cells])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def benchmarks_table(path: Path = BENCHMARKS) -> str:
-    """Write what `python -m benchmarks --json` measured as Markdown: figures, memory, machine."""
-    if not path.exists():
-        return NOT_YET
-    found = json.loads(path.read_text(encoding="utf-8"))
-    lines = [["what", "measured", "wanted", "medians (quartiles)"], ["---"] * 4]
-    for figure in found["figures"]:
-        wanted = f"{'at least' if figure['at_least'] else 'at most'} {figure['target']:g}"
-        measured = f"{figure['value']:.3g}" if figure["met"] else f"**{figure['value']:.3g}**"
-        sides = "; ".join(_side(name, side) for name, side in figure["sides"].items())
-        lines.append([figure["what"], measured, wanted, sides])
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    memory = ", ".join(f"{step} {size:.0f}" for step, size in found["memory_mb"].items())
-    return f"{table}\n\nResident memory in MB after each step: {memory}.\n\n{_machine(found)}"
-
-
-def _side(name: str, side: dict[str, Any]) -> str:
-    quartiles = f" ({side['low']:.3g} to {side['high']:.3g})" if side["times"] > 1 else ""
-    return f"{name} {side['median']:.3g}{quartiles} {side['unit']}"
-
-
-def _machine(found: dict[str, Any]) -> str:
-    machine = found["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return (
-        f"Measured on {found['date']} by `{found['command']}`: {machine['cpu']}, "
-        f"{machine['cores']} cores, {machine['memory_gb']:g} GB; {versions}. In bold: missed."
-    )
 
 
 def _stress_reports(models: Path) -> dict[str, dict[str, Any]]:

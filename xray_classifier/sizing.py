@@ -8,6 +8,7 @@ from typing import Any
 
 ARCHIVE = Path(__file__).parents[1] / "benchmarks" / "archive.json"
 ARCHIVES = (1_000_000, 100_000_000)
+WANTED = 0.8
 CORES = (2, 16, 64, 256, 1024)
 
 
@@ -18,15 +19,19 @@ def archive_table(path: Path = ARCHIVE) -> str:
     found = json.loads(path.read_text(encoding="utf-8"))
     engines = found["engines"]
     local = engines["local"]["images_per_second"]
-    lines = [["engine", "images/s", "of local"], ["---"] * 3]
+    one = next(each["images_per_second"] for each in engines.values() if each["workers"] == 1)
+    lines = [["engine", "images/s", "of local", "of one worker"], ["---"] * 4]
     for name, measured in engines.items():
         rate = measured["images_per_second"]
-        lines.append([name, f"{rate:.1f}", f"{rate / local:.2f}"])
+        of_one = f"{rate / one:.2f}" if measured["workers"] else ""
+        lines.append([name, f"{rate:.1f}", f"{rate / local:.2f}", of_one])
     machine = (
         f"{found['images']} images, model `{found['model']}` with gate, on {found['cores']} cores "
         f"({found['cpu']}), {found['date']}, `{found['command']}`."
     )
-    return f"{_table(lines)}\n\n{machine}\n\n{sizing_table(rate_of_a_core(engines))}"
+    rate = rate_of_a_core(engines)
+    wanted = f"Wanted of Ray with a worker for each core: at least {WANTED:g} of local."
+    return f"{_table(lines)}\n\n{wanted} {machine}\n\n{sizing_table(rate)}"
 
 
 def rate_of_a_core(engines: dict[str, Any]) -> float:
