@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import gradient
-from PIL import Image
 
-from xray_classifier.preprocessing import LARGE, SIDE, preprocess, scale, squeeze
+from xray_classifier.preprocessing import SIDE, preprocess, scale, squeeze
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (60, 80), (900, 300), (500, 500), (1858, 2090)])
@@ -61,11 +60,3 @@ def test_batch_is_scaled_as_its_images_are() -> None:
     assert tensors.dtype == np.float32
     for image, tensor in zip(batch, tensors, strict=True):
         np.testing.assert_array_equal(tensor, preprocess(image))
-
-
-@pytest.mark.parametrize("shape", [(1000, 1000), (1437, 1700), (2001, 501), (333, 4001)])
-def test_large_image_is_squeezed_in_halves_to_the_same_pixels(shape: tuple[int, int]) -> None:
-    image = np.random.default_rng(2).integers(0, 256, shape, np.uint8)
-    assert image.size >= LARGE
-    whole = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    np.testing.assert_array_equal(squeeze(image), np.asarray(whole))

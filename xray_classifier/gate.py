@@ -98,7 +98,7 @@ class Gate:
             input_signature=signature,
             autograph=False,  # it would write temporary files
         )
-        self.outputs(np.zeros((1, *INPUT_SHAPE), np.float32))  # traces the graph
+        self._forward.get_concrete_function()  # traced now, not for the first image
 
     def outputs(self, batch: Tensor) -> NDArray[np.float64]:
         """Give kind probabilities and distance for tensors (n, 500, 500, 1): (n, kinds + 1)."""

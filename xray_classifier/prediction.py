@@ -47,7 +47,7 @@ class Classifier:
             input_signature=signature,
             autograph=False,  # it would write temporary files
         )
-        self.probabilities(np.zeros((1, *INPUT_SHAPE), np.float32))
+        self.probabilities(np.zeros((1, *INPUT_SHAPE), np.float32))  # is it a classifier at all?
         self.batch_size = _best_batch_size(self._forward.get_concrete_function().graph)
 
     def probabilities(self, batch: Tensor) -> NDArray[np.float64]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -13,9 +10,6 @@ from xray_classifier.radiograph import GreyImage
 
 SIDE = 500
 """Width and height in pixels of what every model takes."""
-
-LARGE = 1_000_000
-"""Pixels from which on a second thread is worth its start."""
 
 Tensor = NDArray[np.float32]
 
@@ -37,18 +31,8 @@ def squeeze(image: GreyImage) -> GreyImage:
 
     The aspect ratio is given up, as in the article: the network was trained on squeezed images.
     """
-    source = Image.fromarray(image)
-    if image.size < LARGE:
-        return np.asarray(source.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-    with ThreadPoolExecutor(2) as threads:
-        return np.concatenate(list(threads.map(partial(_squeeze_half, source), (0, 1))))
-
-
-def _squeeze_half(source: Image.Image, half: int) -> GreyImage:
-    """Squeeze the upper or lower half; its edge pixels still see over the edge."""
-    width, height = source.size
-    box = (0, half * height / 2, width, (half + 1) * height / 2)
-    return np.asarray(source.resize((SIDE, SIDE // 2), Image.Resampling.BILINEAR, box))
+    resized = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
 
 
 def scale(squeezed: GreyImage) -> Tensor:
