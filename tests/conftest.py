@@ -141,13 +141,13 @@ def tiny_model() -> Any:
 class TinyGate:
     """Rejects what is white and flags what is black; lets the rest through."""
 
-    def judge_batch(self, batch: NDArray[np.float32]) -> list[Opinion]:
+    def judge(self, tensor: NDArray[np.float32]) -> Opinion:
         from xray_classifier.gate import Opinion
 
-        return [
-            Opinion("It is white." if tensor.min() == 1 else "", bool(tensor.max() == 0))
-            for tensor in batch
-        ]
+        return Opinion("It is white." if tensor.min() == 1 else "", bool(tensor.max() == 0))
+
+    def judge_batch(self, batch: NDArray[np.float32]) -> list[Opinion]:
+        return [self.judge(tensor) for tensor in batch]
 
 
 @pytest.fixture(scope="session")

@@ -106,6 +106,9 @@ def open_gate(monkeypatch: pytest.MonkeyPatch) -> None:
         def judge_batch(self, batch: Sized) -> list[gate.Opinion]:
             return [gate.PASSED] * len(batch)
 
+        def judge(self, tensor: object) -> gate.Opinion:
+            return gate.PASSED
+
     monkeypatch.setattr(gate, "load_gate", OpenGate)
 
 
@@ -1111,10 +1114,11 @@ def test_report_writes_the_readme(
     stress = f"{reporting.STRESS_START}\nold\n{reporting.STRESS_END}"
     archive = f"{reporting.ARCHIVE_START}\nold\n{reporting.ARCHIVE_END}"
     archive += f"{reporting.BENCHMARKS_START}\nold\n{reporting.BENCHMARKS_END}"
+    archive += f"{reporting.HARDNESS_START}\nold\n{reporting.HARDNESS_END}"
     readme.write_text(
         f"before\n{reporting.START}\nold\n{reporting.END}\n{stress}\n{archive}\nafter\n"
     )
-    defaults = (readme, models, tmp_path / "none.json", tmp_path / "none.json")
+    defaults = (readme, models, *[tmp_path / "none.json"] * 3)
     monkeypatch.setattr(reporting.update_readme, "__defaults__", defaults)
     assert main(["report"]) == 0
     text = readme.read_text()

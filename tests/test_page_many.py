@@ -91,11 +91,11 @@ def test_warnings_are_written_as_sentences(page: AppTest) -> None:
 def test_probability_never_looks_like_a_certainty(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def sure(*_: object, **__: object) -> object:
+    def sure(*_: object, **__: object) -> list[Result]:
         image = np.full((40, 50), 9, np.uint8)
-        return Result(image, 0.5, probability=1.0, verdict="pneumonia")
+        return [Result(image, 0.5, probability=1.0, verdict="pneumonia")]
 
-    monkeypatch.setattr("xray_classifier.scoring.classify_radiograph", sure)
+    monkeypatch.setattr("xray_classifier.scoring.classify_radiographs", sure)
     assert column(upload(page, *FOUR[:2]), "probability") == pytest.approx([99.9, 99.9])
 
 
