@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +12,6 @@ from streamlit.testing.v1 import AppTest
 from xray_classifier import loading, page_many, page_study
 from xray_classifier.pipeline import Result, classify_radiograph
 from xray_classifier.scoring import judge_source
-
-if TYPE_CHECKING:
-    pass
 from xray_classifier.sources import Source
 
 File = tuple[str, bytes, str]
