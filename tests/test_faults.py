@@ -24,7 +24,9 @@ import pytest
 from conftest import ROOT, encoded, gradient, tiny_model
 from test_training import draw_radiographs
 
+from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.fetching import fetch
+from xray_classifier.gate import load_gate
 from xray_classifier.spec import ModelSpec
 
 WORKER = Path(__file__).with_name("fault_worker.py")
@@ -156,6 +158,56 @@ def test_training_killed_at_any_moment_ends_as_if_it_had_not_been(
     assert_same_weights(tmp_path, whole)
     kept = {name for name in files_in(tmp_path) if not name.startswith(".partial-")}
     assert kept == files_in(whole)
+
+
+FIT_GATE = """
+import os, signal, sys
+from pathlib import Path
+import keras
+from test_gate_training import tiny_extractor
+from xray_classifier import files, gate_training
+
+folder, out, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+save, replace = keras.Model.save, os.replace
+
+def save_half(model, path):
+    save(model, path)
+    os.truncate(path, path.stat().st_size // 2)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def replace_unless_killed(old, new):
+    if new.name == moment:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(old, new)
+
+gate_training.build_extractor, gate_training.COMPONENTS = tiny_extractor, 3
+if moment == "saving":
+    keras.Model.save = save_half
+files.os.replace = replace_unless_killed
+gate_training.train_gate(folder, adults=folder, other=folder, unseen=[], out=out)
+"""
+
+
+def test_gate_killed_while_it_is_written_is_refused_until_it_is_fitted_anew(
+    radiographs: Path, tmp_path: Path
+) -> None:
+    """At the end of each run the description moves into place, and then the network."""
+    moments = {
+        "saving": "gate.json, cannot be used",
+        "gate.json": "gate.json, cannot be used",
+        "gate.keras": "gate.keras cannot be read",
+    }
+    for moment, message in moments.items():
+        process = start("-c", FIT_GATE, radiographs, tmp_path, moment)
+        _, said = process.communicate(timeout=TRAIN_SECONDS)
+        assert process.returncode == -signal.SIGKILL, said
+        with pytest.raises(ModelUnavailableError, match=message):
+            load_gate(tmp_path / "gate.json")
+    process = start("-c", FIT_GATE, radiographs, tmp_path, "never")
+    _, said = process.communicate(timeout=TRAIN_SECONDS)
+    assert process.returncode == 0, said
+    outputs = load_gate(tmp_path / "gate.json").outputs(np.zeros((1, 500, 500, 1), np.float32))
+    assert outputs[0, :-1].sum() == pytest.approx(1, abs=1e-5)
 
 
 class Whole(BaseHTTPRequestHandler):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, encoded, skip, tiny_model
@@ -43,12 +46,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def predict(archive: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def predict(
+    archive: Path, out: Path, *options: str, program: tuple[str, ...] = ("-m", "xray_classifier")
+) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own: Ray and its warnings stay out of this one."""
     model = ["--model", str(archive / "tiny.keras"), "--no-gate"]
     return subprocess.run(
         [
-            *(sys.executable, "-m", "xray_classifier", "predict", str(archive / "files")),
+            *(sys.executable, *program, "predict", str(archive / "files")),
             *(*model, "--out", str(out), *options),
         ],
         cwd=ROOT,
@@ -81,6 +86,48 @@ def test_rows_are_those_of_the_local_engine(archive: Path, tmp_path: Path) -> No
             wanted["probability"] = pytest.approx(wanted["probability"], abs=1e-6)
         assert row == wanted
     assert [path.name for path in tmp_path.iterdir()] == [local.name, ray.name]
+
+
+KILLED = """
+import os, signal, sys
+import pyarrow.parquet as pq
+from xray_classifier import archive_run, cli
+
+archive_run.PART_ROWS = 8
+write = pq.write_table
+
+def write_or_die(table, path):
+    if path.name == "part-00001.parquet":
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(table, path)
+
+pq.write_table = write_or_die
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def raylets() -> set[int]:
+    return {process.pid for process in psutil.process_iter() if process.name() == "raylet"}
+
+
+def test_killed_run_leaves_no_ray_behind_and_goes_on_where_it_stopped(
+    archive: Path, tmp_path: Path
+) -> None:
+    others, out = raylets(), tmp_path / "rows.parquet"
+    options = ("--engine", "ray", "--workers", "2")
+    killed = predict(archive, out, *options, program=("-c", KILLED))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not out.exists()
+    assert pq.read_metadata(tmp_path / "rows.parquet.parts" / "part-00000.parquet").num_rows >= 8
+    deadline = time.monotonic() + 60
+    while raylets() - others and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not raylets() - others
+    resumed = predict(archive, out, *options)
+    assert resumed.returncode == 1, resumed.stderr  # for what is no image
+    names = [row["file"] for row in rows_in(out)]
+    assert len(set(names)) == len(names) == 42
+    assert not (tmp_path / "rows.parquet.parts").exists()
 
 
 def test_damaged_model_is_one_line_and_no_file(archive: Path, tmp_path: Path) -> None:
