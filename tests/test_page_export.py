@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,9 +13,10 @@ from dicom_files import IDENTIFIER, NAME, dicom
 from streamlit.testing.v1 import AppTest
 from study_reports import FILE_NAME, REJECTION, RESULT, SPEC
 
-from xray_classifier import page_export, study_export
+from xray_classifier import page_export, page_study, study_export
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.explanation import Explainer
+from xray_classifier.radiograph import Radiograph
 
 if TYPE_CHECKING:
     from xray_classifier.pipeline import Result
@@ -92,6 +93,19 @@ def test_nothing_is_made_before_a_button_is_clicked(
     assert not page.exception
 
 
+def test_no_picture_is_kept_for_a_report_that_may_never_be_asked_for(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Any] = []
+    monkeypatch.setattr(page_study, "offer_reports", lambda *given: kept.extend(given))
+    file = encoded(gradient())
+    upload(page, file)
+    judge = kept[2]
+    assert [part for part in judge.args if isinstance(part, bytes)] == [file]
+    assert not [part for part in (*kept, *judge.args) if isinstance(part, (np.ndarray, Radiograph))]
+    assert judge().image.shape == gradient().shape
+
+
 # What a click calls
 
 
@@ -107,7 +121,7 @@ def clicked(
 ) -> bytes:
     return page_export.report_bytes(
         ending,
-        result=result,
+        judge=lambda: result,
         spec=SPEC,
         load_explainer=no_explainer,
         study=4,

@@ -31,14 +31,22 @@ IDENTITY_KEPT = (
 
 @st.fragment  # a tick draws this anew, and judges nothing again
 def offer_reports(
-    data: bytes, file_name: str, result: Result, spec: ModelSpec, model: str, study: int = 1
+    data: bytes,
+    file_name: str,
+    judge: Callable[[], Result],
+    spec: ModelSpec,
+    model: str,
+    study: int = 1,
 ) -> None:
     """Offer reports for download.
+
+    Streamlit keeps the arguments while the page is open, and for minutes after: they hold the file,
+    but not the picture in it, which is much larger.
 
     Args:
         data: the file that was judged.
         file_name: its name, put into a report only on demand; empty if unknown.
-        result: what came of it.
+        judge: judges the file again.
         spec: the facts about the model.
         model: the name that the model is loaded by.
         study: the number that stands for the study.
@@ -54,7 +62,7 @@ def offer_reports(
             st.warning(IDENTITY_KEPT, icon=":material/warning:")
         make = partial(
             report_bytes,
-            result=result,
+            judge=judge,
             spec=spec,
             load_explainer=partial(shared_explainer, model, model_source(model)),
             study=study,
@@ -73,7 +81,7 @@ def offer_reports(
 def report_bytes(
     ending: str,
     *,
-    result: Result,
+    judge: Callable[[], Result],
     spec: ModelSpec,
     load_explainer: Callable[[], Explainer],
     study: int,
@@ -81,5 +89,5 @@ def report_bytes(
     source: bytes | None,
 ) -> bytes:
     """Make a report; Streamlit calls this when a button is clicked, outside the page's script."""
-    report = StudyReport(result, spec, datetime.now(UTC), study, file_name)
+    report = StudyReport(judge(), spec, datetime.now(UTC), study, file_name)
     return export(report, ending, load_explainer, source)

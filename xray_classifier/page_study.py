@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from xray_classifier.cautions import NO_DIAGNOSIS, sentences
 from xray_classifier.decoding import decode
@@ -27,6 +29,7 @@ from xray_classifier.pipeline import (
     REJECTED,
     Choices,
     Result,
+    classify,
     classify_radiograph,
 )
 from xray_classifier.preprocessing import preprocess
@@ -56,8 +59,8 @@ def show_study(
         with st.spinner("Looking at the image …"):
             result = classify_radiograph(radiograph, classifier, gate, choices)
         if result.status == REJECTED and offer_output(result):
-            anyway = replace(choices, enforce=False)
-            result = classify_radiograph(radiograph, classifier, gate, anyway)
+            choices = replace(choices, enforce=False)
+            result = classify_radiograph(radiograph, classifier, gate, choices)
     except UnreadableImageError as error:
         st.error(str(error), icon=":material/broken_image:")
     except ModelUnavailableError as error:
@@ -66,7 +69,8 @@ def show_study(
         )
     else:
         show(result, classifier.spec, name)
-        offer_reports(data, file_name, result, classifier.spec, name, study)
+        judge = partial(classify, data, classifier, gate, choices)
+        offer_reports(data, file_name, judge, classifier.spec, name, study)
 
 
 def show(result: Result, spec: ModelSpec, name: str) -> None:
@@ -81,7 +85,11 @@ def show(result: Result, spec: ModelSpec, name: str) -> None:
         heatmap = heatmap_of(result.image, name) if asked else None
         height, width = result.image.shape
         caption = f"As decoded: {width} x {height} pixels, grey"
-        show_images(shrink(result.image), caption, heatmap, spec)
+        image = shrink(result.image)
+        if heatmap is None:
+            show_image(st.container(), image, caption)
+        else:
+            show_with_heatmap(image, caption, heatmap, spec)
 
 
 def heatmap_of(image: GreyImage, name: str) -> Heatmap | None:
@@ -94,21 +102,24 @@ def heatmap_of(image: GreyImage, name: str) -> Heatmap | None:
         return None
 
 
-@st.fragment  # the slider draws this anew, and judges nothing again
-def show_images(image: GreyImage, caption: str, heatmap: Heatmap | None, spec: ModelSpec) -> None:
-    """Show the radiograph, beside its heatmap if there is one."""
-    place = st.container()
-    if heatmap is not None:
-        opacity = st.slider("Opacity of the heatmap in %", 0, 100, round(100 * OPACITY), step=5)
-        left, place = st.columns(2)
-        left.image(
-            overlay(image, heatmap, opacity / 100),
-            caption="Heatmap: from violet, some effect, to yellow, most",
-            alt="The image under its heatmap",
-            width="stretch",
-        )
-        st.warning(caveat(heatmap, spec), icon=":material/warning:")
+def show_image(place: DeltaGenerator, image: GreyImage, caption: str) -> None:
+    """Show the radiograph."""
     place.image(image, caption=caption, alt="The image as decoded", width="stretch")
+
+
+@st.fragment  # the slider draws this anew, and judges nothing again
+def show_with_heatmap(image: GreyImage, caption: str, heatmap: Heatmap, spec: ModelSpec) -> None:
+    """Show the radiograph beside its heatmap."""
+    opacity = st.slider("Opacity of the heatmap in %", 0, 100, round(100 * OPACITY), step=5)
+    left, right = st.columns(2)
+    left.image(
+        overlay(image, heatmap, opacity / 100),
+        caption="Heatmap: from violet, some effect, to yellow, most",
+        alt="The image under its heatmap",
+        width="stretch",
+    )
+    show_image(right, image, caption)
+    st.warning(caveat(heatmap, spec), icon=":material/warning:")
 
 
 def offer_output(result: Result) -> bool:
