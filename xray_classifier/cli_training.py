@@ -94,6 +94,9 @@ def _add_data(group: Group) -> None:
 
     show = subcommands.add_parser("show", help="draw a grid of augmented training images")
     add_folder_argument(show)
+    show.add_argument(
+        "--recipe", choices=TRAINABLE, default="article", help="%(default)s if not given"
+    )
     show.add_argument("--out", type=Path, default=Path("augmented.png"), help="a PNG file")
     show.add_argument("--seed", type=int, default=1)
     show.set_defaults(run=data_show)
@@ -179,9 +182,10 @@ def data_show(options: argparse.Namespace) -> int:
     from xray_classifier.augmented_grid import draw
     from xray_classifier.datasets import find_samples, select
     from xray_classifier.files import replace_atomically
+    from xray_classifier.recipes import RECIPES
 
     samples = select(find_samples(options.data, patients_of(options)), "train", "val", "all")
-    figure = draw(samples, options.seed)
+    figure = draw(samples, RECIPES[options.recipe], options.seed)
     with replace_atomically(options.out) as path:
         figure.savefig(path, format="png")
     print(options.out)
