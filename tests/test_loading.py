@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from pathlib import Path
@@ -72,6 +73,24 @@ def test_a_model_is_loaded_by_its_name(folder: Path) -> None:
     assert classifier.spec.threshold == 0.25
     assert classifier.spec.short_hash == sha256_of(folder / "tiny.keras")[:8]
     assert classifier.remarks == ()
+
+
+def test_the_garbage_collector_rests_while_a_model_is_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resting, open_file = [], loading._open
+
+    def watched(*given: Any) -> Any:
+        resting.append(not gc.isenabled())
+        return open_file(*given)
+
+    monkeypatch.setattr(loading, "_open", watched)
+    load_classifier("tiny")
+    (folder / "tiny.keras").write_bytes(b"damaged")
+    with pytest.raises(ModelUnavailableError):
+        load_classifier("tiny")
+    assert resting == [True]
+    assert gc.isenabled()
 
 
 def test_a_model_is_loaded_by_its_path_with_the_json_beside_it(folder: Path) -> None:

@@ -55,6 +55,21 @@ def test_benchmarks_stand_with_what_was_wanted_and_where(tmp_path: Path) -> None
     )
 
 
+def test_growth_stands_between_them_if_it_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    growth = {
+        "by_count": [{"images": 5000, "seconds": 80.0, "peak_mb": 901.6}],
+        "by_side": [{"side": 8000, "ms": 812.3, "peak_mb": 1100.2}],
+        "beyond_limit": ["Too large."],
+    }
+    path.write_text(json.dumps(MEASURED | growth), encoding="utf-8")
+    _, _, by_count, by_side, limit, machine = benchmarks_table(path).split("\n\n")
+    assert cells(by_count.splitlines()[2]) == ["5,000", "80.0", "62.5", "902"]
+    assert cells(by_side.splitlines()[2]) == ["8,000 x 8,000", "812", "1100"]
+    assert limit == "Above the limit: *Too large.*"
+    assert machine.startswith("Measured on")
+
+
 def test_nothing_measured_is_said(tmp_path: Path) -> None:
     assert benchmarks_table(tmp_path / "results.json") == "Not measured yet."
     assert hardness_table(tmp_path / "measured.json") == "Not measured yet."

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import replace_atomically
-from xray_classifier.loading import MODEL_FOLDER, load_verified
+from xray_classifier.loading import MODEL_FOLDER, collector_paused, load_verified
 from xray_classifier.preprocessing import Tensor
 from xray_classifier.spec import INPUT_SHAPE
 
@@ -127,6 +127,7 @@ def decide(outputs: NDArray[np.float64], spec: GateSpec) -> Opinion:
     return Opinion("", outside_population=bool(outside))
 
 
+@collector_paused()
 def load_gate(description: Path = GATE_FILE) -> Gate:
     """Load the gate, once its file is proven to be the one that its JSON describes.
 

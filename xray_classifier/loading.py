@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,23 @@ def model_names(folder: Path = MODEL_FOLDER) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.json"))
 
 
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Look for no garbage meanwhile, in any thread.
+
+    TensorFlow's import makes very many objects that stay; looking through them again and again
+    would hold up the first verdict.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@collector_paused()
 def load_classifier(model: str = DEFAULT_MODEL, source: str | None = None) -> Classifier:
     """Load a model once it is proven to be the one that its JSON describes.
 

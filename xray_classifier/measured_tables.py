@@ -14,15 +14,17 @@ _MISSING = "Not measured yet."
 
 
 def benchmarks_table(path: Path = BENCHMARKS) -> str:
-    """Write what `python -m benchmarks --json` measured as Markdown: figures, memory, machine."""
+    """Write what `python -m benchmarks --json` measured as Markdown.
+
+    Figures, memory, the growth with number and size if it was measured, and the machine.
+    """
     if not path.exists():
         return _MISSING
     found = json.loads(path.read_text(encoding="utf-8"))
     memory = ", ".join(f"{step} {size:.0f}" for step, size in found["memory_mb"].items())
-    return (
-        f"{_figures(found['figures'])}\n\nResident memory in MB after each step: {memory}.\n\n"
-        f"{_machine(found)}"
-    )
+    steps = f"Resident memory in MB after each step: {memory}."
+    growth = _growth(found) if "by_count" in found else []
+    return "\n\n".join([_figures(found["figures"]), steps, *growth, _machine(found)])
 
 
 def hardness_table(path: Path = HARDNESS) -> str:
@@ -45,6 +47,27 @@ def _figures(figures: Sequence[dict[str, Any]]) -> str:
         value = _number(figure["value"])
         sides = "; ".join(_side(name, side) for name, side in figure["sides"].items())
         lines.append([figure["what"], value if figure["met"] else f"**{value}**", wanted, sides])
+    return _table(lines)
+
+
+def _growth(found: dict[str, Any]) -> list[str]:
+    by_count = [
+        ["images in a folder", "seconds without the start", "images a second", "peak memory in MB"]
+    ]
+    by_count += [["---"] * 4]
+    for row in found["by_count"]:
+        rate = f"{row['images'] / row['seconds']:.1f}"
+        numbers = [f"{row['images']:,}", f"{row['seconds']:.1f}", rate, f"{row['peak_mb']:.0f}"]
+        by_count.append(numbers)
+    by_side = [["one image of", "ms", "peak memory in MB"], ["---"] * 3]
+    for row in found["by_side"]:
+        size = f"{row['side']:,} x {row['side']:,}"
+        by_side.append([size, f"{row['ms']:.0f}", f"{row['peak_mb']:.0f}"])
+    (message,) = found["beyond_limit"]
+    return [_table(by_count), _table(by_side), f"Above the limit: *{message}*"]
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
