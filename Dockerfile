@@ -1,7 +1,8 @@
 FROM python:3.12-slim
 
-# Caches of libraries go where a container with a read-only root can write.
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib
+# Caches of libraries go where a container with a read-only root can write. Two arenas: else glibc
+# holds free memory for the threads of every visitor.
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib MALLOC_ARENA_MAX=2
 
 WORKDIR /app
 COPY requirements.txt ./
