@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
+from conftest import draw_app, encoded, zipped
 from streamlit.testing.v1 import AppTest
 
-from xray_classifier import loading
+from xray_classifier import loading, page_many, page_study
+from xray_classifier.page_shared import TURNS
 
 
 def script() -> None:
@@ -44,3 +49,49 @@ def test_without_any_model_the_default_is_named(
 ) -> None:
     monkeypatch.setattr(loading, "model_names", list)
     assert page.run().text[0].value == "default"
+
+
+# Turns
+
+
+class Turns:
+    """Counts who holds a turn."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    def __enter__(self) -> None:
+        self.held += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.held -= 1
+
+
+def square(grey: int) -> bytes:
+    return encoded(np.full((60, 60), grey, np.uint8))
+
+
+@pytest.mark.parametrize(
+    "file", [square(90), zipped({"a.png": square(90), "b.png": square(160)})], ids=["one", "ZIP"]
+)
+def test_images_are_judged_in_a_turn_that_is_given_back(
+    file: bytes, tiny_models: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, held = Turns(), []
+    for module, name in ((page_study, "classify_radiograph"), (page_many, "judge_source")):
+        real = getattr(module, name)
+
+        def watched(*given: Any, judge: Any = real, **named: Any) -> Any:
+            held.append(turns.held)
+            return judge(*given, **named)
+
+        monkeypatch.setattr(module, "TURNS", turns)
+        monkeypatch.setattr(module, name, watched)
+    draw_app().file_uploader[0].upload("a", file, "application/octet-stream").run()
+    assert set(held) == {1}
+    assert turns.held == 0
+
+
+def test_two_visitors_have_a_turn_at_once() -> None:
+    with TURNS, TURNS:
+        assert not TURNS.acquire(blocking=False)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from xray_classifier.dicom import is_dicom
 from xray_classifier.explanation import Explainer
-from xray_classifier.page_shared import model_source, shared_explainer
+from xray_classifier.page_shared import TURNS, model_source, shared_explainer
 from xray_classifier.pipeline import Result
 from xray_classifier.spec import ModelSpec
 from xray_classifier.study_export import DICOM_ENDINGS, DOCUMENT, JSON, PDF, PICTURE, export
@@ -89,5 +89,6 @@ def report_bytes(
     source: bytes | None,
 ) -> bytes:
     """Make a report; Streamlit calls this when a button is clicked, outside the page's script."""
-    report = StudyReport(judge(), spec, datetime.now(UTC), study, file_name)
-    return export(report, ending, load_explainer, source)
+    with TURNS:
+        report = StudyReport(judge(), spec, datetime.now(UTC), study, file_name)
+        return export(report, ending, load_explainer, source)

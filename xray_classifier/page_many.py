@@ -19,7 +19,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from xray_classifier.cautions import sentences
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
-from xray_classifier.page_shared import model_source, shared_classifier, shared_gate
+from xray_classifier.page_shared import TURNS, model_source, shared_classifier, shared_gate
 from xray_classifier.page_study import show_study
 from xray_classifier.pipeline import Choices
 from xray_classifier.scoring import judge_source
@@ -110,7 +110,8 @@ def _judge(state: _State) -> None:
             classifier = shared_classifier(state.model, model_source(state.model))
             gate = shared_gate()
         judge = partial(judge_source, classifier=classifier, gate=gate, choices=state.choices)
-        state.worklist.advance(judge, SLICE + SLOWER_PER_STUDY * len(state.worklist.studies))
+        with TURNS:
+            state.worklist.advance(judge, SLICE + SLOWER_PER_STUDY * len(state.worklist.studies))
     except ModelUnavailableError as error:
         state.failure = f"The model cannot be used, so there is no verdict. {error}"
 

@@ -6,6 +6,8 @@ is the default, so that a page can be shared without the image. Streamlit ignore
 
 from __future__ import annotations
 
+import threading
+
 import streamlit as st
 
 from xray_classifier import gate, loading
@@ -21,6 +23,12 @@ STANDING_LINE = (
     "For research and education only. **Not a medical device.** "
     "Trained on frontal chest X-rays of children of 1 to 5 years."
 )
+
+TURNS = threading.BoundedSemaphore(2)
+"""Held, for all visitors, while an image is decoded, judged and drawn.
+
+More at once would be no faster, and each may need the memory of a picture at its limit.
+"""
 
 
 @st.cache_resource(show_spinner=False)

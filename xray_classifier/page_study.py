@@ -18,6 +18,7 @@ from xray_classifier.gate import ADVICE
 from xray_classifier.operating_point import OperatingPoint
 from xray_classifier.page_export import offer_reports
 from xray_classifier.page_shared import (
+    TURNS,
     model_source,
     shared_classifier,
     shared_explainer,
@@ -52,6 +53,11 @@ def show_study(
         file_name: put into reports only on demand; empty if unknown.
         study: the number that stands for the file in reports.
     """
+    with TURNS:
+        _judge_and_show(data, name, choices, file_name, study)
+
+
+def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, study: int) -> None:
     try:
         radiograph = decode(data)
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
