@@ -18,11 +18,9 @@ def main() -> None:
     """Measure, print, and write what was found."""
     options = _parser().parse_args()
     facts = machine.describe() | {"images": images.source()}
+    growth, growth_tables = measure_scaling() if options.scaling else ([], {})
     figures, tables = measure(1 if options.quick else 3)
-    if options.scaling:
-        growth, more = measure_scaling()
-        figures.append(growth)
-        tables |= more
+    figures, tables = [*figures, *growth], tables | growth_tables
     print(results.describe(figures))
     for name, table in tables.items():
         print(f"\n{name}")
@@ -36,7 +34,8 @@ def main() -> None:
 def measure(times: int) -> tuple[list[Figure], dict[str, Any]]:
     """Measure everything but the growth; `times` multiplies the rounds.
 
-    Fresh processes come first: afterwards this one holds TensorFlow and its threads.
+    Fresh processes come first: afterwards this one holds TensorFlow and its threads, and its peak
+    memory would count as theirs.
     """
     _say("start of the page")
     figures = [startup.compare_pages(3 * times)]
@@ -48,13 +47,13 @@ def measure(times: int) -> tuple[list[Figure], dict[str, Any]]:
     return [*_measure_here(times), *figures], tables
 
 
-def measure_scaling() -> tuple[Figure, dict[str, Any]]:
+def measure_scaling() -> tuple[list[Figure], dict[str, Any]]:
     """Measure the growth with number and size of images."""
     _say("growth with the number of images")
     counts = scaling.by_count()
     _say("growth with the size of an image")
     tables = {"by_count": counts, "by_side": scaling.by_side()}
-    return scaling.flatness(counts), tables | {"beyond_limit": [scaling.beyond_limit()]}
+    return [scaling.flatness(counts)], tables | {"beyond_limit": [scaling.beyond_limit()]}
 
 
 def _measure_here(times: int) -> list[Figure]:

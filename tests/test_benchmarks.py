@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +14,7 @@ import pytest
 from conftest import ROOT, TinyGate, encoded, gradient, square_model, tiny_model
 from PIL import Image
 
+from benchmarks import __main__ as command
 from benchmarks import child, folder, images, latency, machine, processes, results, scaling, startup
 from benchmarks.measure import Figure, Spread, ratio, spread, take_turns
 from xray_classifier import gate, loading
@@ -200,6 +203,28 @@ def test_image_above_the_limit_is_refused_with_a_message() -> None:
 def test_image_within_the_limit_is_noticed() -> None:
     with pytest.raises(RuntimeError, match="40 x 40 pixels was not refused"):
         scaling.beyond_limit(40)
+
+
+# The command
+
+
+def test_growth_is_measured_first_while_this_process_is_small(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process starts with the peak of the one that started it."""
+    order = []
+
+    def measured(name: str, *_: int) -> tuple[list[Figure], dict[str, Any]]:
+        order.append(name)
+        return [Figure(name, name, 1, 2)], {f"table of {name}": ["row"]}
+
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--scaling"])
+    monkeypatch.setattr(command, "measure_scaling", partial(measured, "growth"))
+    monkeypatch.setattr(command, "measure", partial(measured, "rest"))
+    command.main()
+    assert order == ["growth", "rest"]
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("table of growth", "table of rest"))
 
 
 # Processes
