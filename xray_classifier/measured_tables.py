@@ -72,12 +72,12 @@ def _table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _side(name: str, side: dict[str, Any]) -> str:
-    quartiles = f" ({side['low']:.3g} to {side['high']:.3g})" if side["times"] > 1 else ""
-    return f"{name} {side['median']:.3g}{quartiles} {side['unit']}"
+    quartiles = f" ({_number(side['low'])} to {_number(side['high'])})" if side["times"] > 1 else ""
+    return f"{name} {_number(side['median'])}{quartiles} {side['unit']}"
 
 
 def _machine(found: dict[str, Any]) -> str:
