@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from xray_classifier.page_judge import show_judge_page
-from xray_classifier.page_model import show_model_page
-from xray_classifier.page_shared import TITLE, choose_how, choose_model
-from xray_classifier.page_uploads import keep_in_memory
+from xray_classifier.app.judge import show_judge_page
+from xray_classifier.app.model import show_model_page
+from xray_classifier.app.session import TITLE, choose_how, choose_model
+from xray_classifier.app.uploads import keep_in_memory
 
 
 def main() -> None:

@@ -59,8 +59,8 @@ def measure_scaling() -> tuple[list[Figure], dict[str, Any]]:
 def _measure_here(times: int) -> list[Figure]:
     import keras
 
-    from xray_classifier.gate import load_gate
-    from xray_classifier.loading import MODEL_FOLDER, load_classifier
+    from xray_classifier.models.gate import load_gate
+    from xray_classifier.models.loading import MODEL_FOLDER, load_classifier
 
     data = images.large_jpeg()
     article, default = load_classifier("article"), load_classifier("default")

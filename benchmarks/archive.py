@@ -25,12 +25,12 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks.machine import cpu_model
-from xray_classifier.archive_run import ArchiveRun
-from xray_classifier.archive_scoring import Order, Scorer
+from xray_classifier.batch.job import Order, Scorer
+from xray_classifier.batch.resumable_run import ArchiveRun
 from xray_classifier.files import replace_atomically
-from xray_classifier.loading import DEFAULT_MODEL
-from xray_classifier.locations import list_locations
-from xray_classifier.sizing import rate_of_a_core, sizing_table
+from xray_classifier.inputs.locations import list_locations
+from xray_classifier.model_card.sizing import rate_of_a_core, sizing_table
+from xray_classifier.models.loading import DEFAULT_MODEL
 
 ORIGINALS = Path(__file__).parents[2] / "shared" / "data" / "originals"
 ORDER = Order(DEFAULT_MODEL)
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(images: int) -> dict[str, Any]:
     """Measure each engine on the same files."""
-    from xray_classifier import ray_engine
+    from xray_classifier.batch import ray_backend
 
     engines: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -63,7 +63,7 @@ def measure(images: int) -> dict[str, Any]:
         fill(folder / "images", images)
         for workers in (1, 2):  # before TensorFlow takes its memory in this process
             run = begin(folder, f"ray-{workers}")
-            rate = images_per_second(ray_engine.judge(ORDER, run, workers), workers)
+            rate = images_per_second(ray_backend.judge(ORDER, run, workers), workers)
             engines[f"ray, {workers} worker{'s' * (workers > 1)}"] = rate
         judged = map(Scorer(ORDER), begin(folder, "local").waiting(min(BATCH, images // 4)))
         engines = {"local": images_per_second(judged, 0)} | engines

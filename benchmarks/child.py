@@ -36,9 +36,9 @@ def bare_verdict(image: str, model: str) -> None:
 
 def verdict(image: str) -> None:
     """Load default model and gate, and judge, as the page does for its first upload."""
-    from xray_classifier.gate import load_gate
-    from xray_classifier.loading import load_classifier
-    from xray_classifier.pipeline import Choices, classify
+    from xray_classifier.inference.pipeline import Choices, classify
+    from xray_classifier.models.gate import load_gate
+    from xray_classifier.models.loading import load_classifier
 
     data = Path(image).read_bytes()
     _answer(
@@ -48,9 +48,9 @@ def verdict(image: str) -> None:
 
 def verdicts(folder: str, *counts: str) -> None:
     """Judge the files of a folder over and over; give the memory after so many verdicts."""
-    from xray_classifier.gate import load_gate
-    from xray_classifier.loading import load_classifier
-    from xray_classifier.pipeline import Choices, classify
+    from xray_classifier.inference.pipeline import Choices, classify
+    from xray_classifier.models.gate import load_gate
+    from xray_classifier.models.loading import load_classifier
 
     files = [path.read_bytes() for path in sorted(Path(folder).iterdir())]
     classifier, gate = load_classifier(), load_gate()
@@ -72,17 +72,17 @@ def where_memory_goes(image: str) -> None:
     import keras  # noqa: F401  # brings TensorFlow
 
     steps["TensorFlow and Keras"] = _resident()
-    from xray_classifier.gate import load_gate
-    from xray_classifier.loading import load_classifier
+    from xray_classifier.models.gate import load_gate
+    from xray_classifier.models.loading import load_classifier
 
     classifier = load_classifier()
     steps["model `default`"] = _resident()
     gate = load_gate()
     steps["gate"] = _resident()
-    from xray_classifier.decoding import decode
-    from xray_classifier.explanation import Explainer
-    from xray_classifier.pipeline import Choices, classify
-    from xray_classifier.preprocessing import preprocess
+    from xray_classifier.imaging.preprocessing import preprocess
+    from xray_classifier.inference.heatmap import Explainer
+    from xray_classifier.inference.pipeline import Choices, classify
+    from xray_classifier.inputs.decoding import decode
 
     data = Path(image).read_bytes()
     classify(data, classifier, gate, choices=Choices(enforce=False))
@@ -96,10 +96,11 @@ def folder_peak(folder: str, model: str) -> None:
     """Score a folder as `predict` does; give seconds without the start, and peak memory."""
     import time
 
-    from xray_classifier.gate import load_gate
-    from xray_classifier.loading import load_classifier
-    from xray_classifier.pipeline import Choices
-    from xray_classifier.scoring import list_files, score
+    from xray_classifier.batch.scoring import score
+    from xray_classifier.inference.pipeline import Choices
+    from xray_classifier.inputs.listing import list_files
+    from xray_classifier.models.gate import load_gate
+    from xray_classifier.models.loading import load_classifier
 
     classifier, gate = load_classifier(model), load_gate()
     start = time.perf_counter()
@@ -114,9 +115,9 @@ def image_peak(image: str) -> None:
     """Judge an image three times; give the seconds of each, and peak memory."""
     import time
 
-    from xray_classifier.gate import load_gate
-    from xray_classifier.loading import load_classifier
-    from xray_classifier.pipeline import Choices, classify
+    from xray_classifier.inference.pipeline import Choices, classify
+    from xray_classifier.models.gate import load_gate
+    from xray_classifier.models.loading import load_classifier
 
     data = Path(image).read_bytes()
     classifier, gate = load_classifier(), load_gate()

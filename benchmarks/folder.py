@@ -8,9 +8,10 @@ from typing import Any
 
 from benchmarks.images import fill
 from benchmarks.measure import Figure, ratio, spread, take_turns
-from xray_classifier.prediction import Classifier
-from xray_classifier.preprocessing import SIDE
-from xray_classifier.scoring import list_files, score
+from xray_classifier.batch.scoring import score
+from xray_classifier.imaging.preprocessing import SIDE
+from xray_classifier.inputs.listing import list_files
+from xray_classifier.models.classifier import Classifier
 
 BATCH_SIZE = 32  # Keras's default
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Figure, Spread, ratio, spread, take_turns
-from xray_classifier.decoding import decode
-from xray_classifier.explanation import Explainer
-from xray_classifier.gate import Gate
-from xray_classifier.pipeline import Choices, classify
-from xray_classifier.prediction import Classifier
-from xray_classifier.preprocessing import SIDE, preprocess
+from xray_classifier.imaging.preprocessing import SIDE, preprocess
+from xray_classifier.inference.heatmap import Explainer
+from xray_classifier.inference.pipeline import Choices, classify
+from xray_classifier.inputs.decoding import decode
+from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.gate import Gate
 
 MATRIX_SIDES = (1024, 2048)
 

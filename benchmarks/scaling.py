@@ -12,9 +12,9 @@ from PIL import Image
 from benchmarks.images import draw, fill
 from benchmarks.measure import Figure, Spread, spread
 from benchmarks.processes import ask
-from xray_classifier.decoding import decode
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.loading import DEFAULT_MODEL
+from xray_classifier.inputs.decoding import decode
+from xray_classifier.models.loading import DEFAULT_MODEL
 
 COUNTS = (1, 10, 100, 500, 1000, 5000, 10_000)
 SMALL, LARGE = 500, 5000

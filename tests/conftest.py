@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from streamlit.testing.v1 import AppTest
 
-    from xray_classifier.gate import Gate, Opinion
-    from xray_classifier.prediction import Classifier
+    from xray_classifier.models.classifier import Classifier
+    from xray_classifier.models.gate import Gate, Opinion
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -142,7 +142,7 @@ class TinyGate:
     """Rejects what is white and flags what is black; lets the rest through."""
 
     def judge(self, tensor: NDArray[np.float32]) -> Opinion:
-        from xray_classifier.gate import Opinion
+        from xray_classifier.models.gate import Opinion
 
         return Opinion("It is white." if tensor.min() == 1 else "", bool(tensor.max() == 0))
 
@@ -159,8 +159,8 @@ def tiny_gate() -> Gate:
 @pytest.fixture(scope="session")
 def tiny_classifier() -> Classifier:
     """A classifier that is quick and whose answers can be worked out by hand."""
-    from xray_classifier.prediction import Classifier
-    from xray_classifier.spec import ModelSpec
+    from xray_classifier.models.classifier import Classifier
+    from xray_classifier.models.spec import ModelSpec
 
     spec = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
     return Classifier(tiny_model(), spec)
@@ -173,7 +173,7 @@ def tiny_models(
     """Have the pages use the tiny model and gate, whatever is asked for."""
     import streamlit as st
 
-    from xray_classifier import gate, loading
+    from xray_classifier.models import gate, loading
 
     st.cache_resource.clear()
     monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
@@ -209,8 +209,8 @@ POINTS = {
 
 def pointed_classifier() -> Classifier:
     """The tiny model, as if calibrated for a prevalence of .74, with two operating points."""
-    from xray_classifier.prediction import Classifier
-    from xray_classifier.spec import ModelSpec
+    from xray_classifier.models.classifier import Classifier
+    from xray_classifier.models.spec import ModelSpec
 
     spec = ModelSpec(
         "pointed",
@@ -258,8 +258,8 @@ def squares(row: int = 300, column: int = 100, side: int = 100) -> NDArray[np.ui
 @pytest.fixture(scope="session")
 def square_classifier() -> Classifier:
     """A classifier with a convolution, that calls bright squares pneumonia."""
-    from xray_classifier.prediction import Classifier
-    from xray_classifier.spec import ModelSpec
+    from xray_classifier.models.classifier import Classifier
+    from xray_classifier.models.spec import ModelSpec
 
     spec = ModelSpec("square", "Square", "square.keras", sha256="cd" * 32, bytes=1)
     return Classifier(square_model(), spec)

@@ -2,6 +2,6 @@
 
 import sys
 
-from xray_classifier.cli import main
+from xray_classifier.cli.main import main
 
 sys.exit(main())

@@ -1,0 +1,174 @@
+"""The page about the model shows what is recorded, says what is not, and needs no TensorFlow."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import printed
+from xray_classifier.app import model
+from xray_classifier.models import gate, loading
+from xray_classifier.models.spec import ModelSpec
+
+SPEC = ModelSpec("tiny", "A tiny model", "tiny.keras", sha256="ab" * 32, bytes=1)
+SUMMARY = {
+    "images": 1200,
+    "patients": 800,
+    "threshold": 0.4,
+    "confusion": [[90, 10], [5, 1095]],
+    "figures": {"accuracy": [0.9875, 0.97, 0.99], "auc": [0.995, 0.99, 0.999]},
+}
+CURVES = {
+    "roc": [[0, 0], [0.1, 0.9], [1, 1]],
+    "reliability": [[0.1, 0.2, 80], [0.9, 0.8, 80]],
+    "coverage": [[0.5, 1], [1, 0.98]],
+}
+
+
+def script(name: str) -> None:
+    from xray_classifier.app.model import show_model_page
+
+    show_model_page(name)
+
+
+def shown(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, results: dict[str, Any], card: str = ""
+) -> AppTest:
+    """Draw the page for a made-up model."""
+    if card:
+        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+    monkeypatch.setattr(loading, "read_facts", lambda name: replace(SPEC, results=results))
+    monkeypatch.setattr(model, "MODEL_CARD", folder / "MODEL_CARD.md")
+    return drawn("tiny")
+
+
+def drawn(name: str) -> AppTest:
+    page = AppTest.from_function(script, args=(name,), default_timeout=30).run()
+    assert not page.exception
+    return page
+
+
+def texts(page: AppTest) -> str:
+    return " ".join(element.value for element in [*page.markdown, *page.caption])
+
+
+def charts(page: AppTest) -> int:
+    return len(page.get("vega_lite_chart")) + len(page.get("arrow_vega_lite_chart"))
+
+
+def test_shipped_model_is_shown_with_its_hash_and_where_it_fails() -> None:
+    page = drawn("default")
+    assert page.title[0].value == "About the model"
+    assert "Not a medical device" in page.caption[0].value
+    headings = [element.value for element in page.header]
+    assert "Where it fails" in headings
+    assert "**Adults**: On 200 images of adults of another hospital its AUC is" in texts(page)
+    assert "border" in texts(page)
+    assert not page.error
+
+
+def test_figures_come_with_counts_intervals_and_confusion(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = shown(monkeypatch, tmp_path, {"chest_xray/test": SUMMARY})
+    assert "**A tiny model** (`tiny`, `abababab`)" in texts(page)
+    assert "1,200 images of 800 patients" in texts(page)
+    assert "threshold of 40 %" in texts(page)
+    figures, confusion = (table.value for table in page.table[:2])
+    assert figures["value"].tolist() == ["98.8 %", "0.995"]
+    assert figures["95 % interval"].tolist() == ["97.0 % to 99.0 %", "0.990 to 0.999"]
+    assert confusion["called pneumonia"].tolist() == ["10", "1,095"]
+
+
+def test_curves_are_drawn_where_they_were_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    results = {"chest_xray/test": SUMMARY | {"curves": CURVES}, "adult_nih/all": SUMMARY}
+    page = shown(monkeypatch, tmp_path, results)
+    assert charts(page) == 3
+    assert "Not measured." not in texts(page)
+    page.selectbox[0].set_value("adult_nih/all").run()
+    assert charts(page) == 0
+    assert [element.value for element in page.markdown].count("Not measured.") == 3
+
+
+def test_data_set_is_read_from_the_address() -> None:
+    page = AppTest.from_function(script, args=("default",), default_timeout=30)
+    page.query_params["data"] = "adult_nih/all"
+    assert page.run().selectbox[0].value == "adult_nih/all"
+    page.query_params["data"] = "rubbish"
+    assert page.run().selectbox[0].options[0] in ("chest_xray/test", "chest_xray/holdout")
+    assert not page.exception
+
+
+def test_model_that_was_never_measured_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = shown(monkeypatch, tmp_path, {})
+    assert "Not measured." in texts(page)
+    assert "**Adults**: Not measured yet." in texts(page)
+    assert "Whether it looks at lungs was not measured." in texts(page)
+    assert not page.selectbox
+    assert not page.expander
+
+
+def test_model_card_is_shown_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = shown(monkeypatch, tmp_path, {}, card="## Intended use\nNone.")
+    assert page.expander[0].label == "The model card"
+    assert "Intended use" in page.expander[0].markdown[0].value
+
+
+FIGURES = {"sensitivity": [0.95, 0.9, 0.98], "specificity": [0.8, 0.7, 0.9]}
+POINT = {"threshold": 0.6, "band": [0.4, 0.75], "criterion": "equal", "out_of_fold": FIGURES}
+
+
+def test_operating_points_are_shown_for_each_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    measured = SUMMARY | {"operating_points": {"balanced": FIGURES, "screening": FIGURES}}
+    monkeypatch.setattr(
+        sys.modules[__name__],
+        "SPEC",
+        replace(
+            SPEC, operating_points={"balanced": POINT, "screening": POINT | {"threshold": 0.5}}
+        ),
+    )
+    page = shown(monkeypatch, tmp_path, {"chest_xray/test": measured})
+    assert [element.value for element in page.subheader][-2:] == [
+        "Operating points, where they were fitted, out of fold",
+        "Operating points, official test set",
+    ]
+    # 100 normals and 1,100 pneumonias: 80 % and 95 % of them are judged rightly.
+    assert page.table[1].value["called pneumonia"].tolist() == ["20", "1,045"]
+    assert "threshold of 60 %" in texts(page)
+    page.selectbox[1].set_value("screening").run()
+    assert "threshold of 50 %" in texts(page)
+
+
+def test_missing_description_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(loading, "MODEL_FOLDER", tmp_path)
+    assert "cannot be read" in drawn("default").error[0].value
+
+
+def test_missing_gate_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(gate, "GATE_FILE", tmp_path / "gate.json")
+    assert "The description of the gate" in drawn("default").error[0].value
+
+
+def test_page_needs_no_framework() -> None:
+    program = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "script = 'from xray_classifier.app.model import *; show_model_page(\\'default\\')'\n"
+        "page = AppTest.from_string(script, default_timeout=60).run()\n"
+        "assert page.title[0].value == 'About the model'\n"
+        "print({'keras', 'tensorflow'} & sys.modules.keys())"
+    )
+    assert printed(program) == "set()"

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import base64
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xray_classifier.app.queue import Study, Worklist, thumbnail
+from xray_classifier.batch.scoring import Row
+from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.inputs.sources import Source
+
+IMAGE = np.full((40, 50), 100, np.uint8)
+
+
+def sources(*names: str) -> dict[str, Source]:
+    return {f"key {name}": Source(name, bytes) for name in names}
+
+
+def row(name: str, probability: float | None = 0.5, status: str = "ok") -> Row:
+    verdict = None if probability is None else "pneumonia" if probability >= 0.5 else "normal"
+    return Row(name, status, probability, verdict, 0.5, "tiny")
+
+
+def judge(source: Source) -> tuple[Row, GreyImage | None]:
+    """Takes names such as "a .7" for what came of them."""
+    _, outcome = source.name.split()
+    if outcome.startswith("."):
+        return row(source.name, float(outcome)), IMAGE
+    return row(source.name, None, outcome), IMAGE if outcome == "rejected" else None
+
+
+def numbers(worklist: Worklist) -> list[int]:
+    return [study.number for study in worklist.ranked()]
+
+
+def test_likeliest_pneumonia_comes_first_and_last_what_has_no_probability() -> None:
+    names = ["a unreadable", "b .2", "c rejected", "d .9", "e .2", "f .5", "g rejected"]
+    worklist = Worklist(sources(*names), {})
+    worklist.advance(judge, 60)
+    assert numbers(worklist) == [4, 6, 2, 5, 3, 7, 1]
+    words = [study.word for study in worklist.ranked()]
+    assert words == ["pneumonia"] * 2 + ["normal"] * 2 + ["rejected"] * 2 + ["unreadable"]
+
+
+def test_slice_judges_one_at_least_and_stops_when_time_is_up() -> None:
+    def slow(source: Source) -> tuple[Row, GreyImage | None]:
+        time.sleep(0.02)
+        return judge(source)
+
+    worklist = Worklist(sources("a .1", "b .2", "c .3", "d .4"), {})
+    assert (len(worklist), worklist.finished, numbers(worklist)) == (4, False, [])
+    worklist.advance(slow, 0)
+    assert numbers(worklist) == [1]
+    worklist.advance(slow, 0.03)
+    assert numbers(worklist) == [3, 2, 1]
+    worklist.advance(slow, 60)
+    assert (worklist.finished, numbers(worklist)) == (True, [4, 3, 2, 1])
+    worklist.advance(judge, 60)  # nothing is left
+    assert len(worklist.studies) == 4
+
+
+def test_what_fails_unexpectedly_is_tried_again() -> None:
+    worklist = Worklist(sources("a .1"), {})
+    with pytest.raises(MemoryError):
+        worklist.advance(lambda source: (_ for _ in ()).throw(MemoryError), 60)
+    assert not worklist.finished
+    worklist.advance(judge, 60)
+    assert numbers(worklist) == [1]
+
+
+def test_known_studies_are_kept_under_their_new_number_and_not_judged_again() -> None:
+    old = Worklist(sources("b .2", "gone .9"), {})
+    old.advance(judge, 60)
+    new = Worklist(sources("a .1", "b .2"), old.studies)
+    assert [(study.number, study.row.file) for study in new.ranked()] == [(2, "b .2")]
+    judged = []
+    new.advance(lambda source: (judged.append(source.name), judge(source))[1], 60)  # type: ignore[func-returns-value]
+    assert judged == ["a .1"]
+    assert numbers(new) == [2, 1]
+
+
+def test_source_is_found_by_the_number_of_its_study() -> None:
+    worklist = Worklist(sources("a .1", "b .2"), {})
+    assert worklist.source(2).name == "b .2"
+
+
+def test_thumbnail_is_a_small_jpeg_of_the_image() -> None:
+    tall = np.full((2000, 1000), 200, np.uint8)
+    kind, data = thumbnail(tall).split(",")
+    assert kind == "data:image/jpeg;base64"
+    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert (image.size, image.mode) == ((36, 72), "L")
+    assert abs(float(np.mean(np.asarray(image))) - 200) < 2
+    assert thumbnail(np.full((2, 5000), 9, np.uint8))  # an odd shape does not vanish
+
+
+def test_what_cannot_be_read_has_no_thumbnail() -> None:
+    worklist = Worklist(sources("a unreadable", "b rejected"), {})
+    worklist.advance(judge, 60)
+    assert [bool(study.thumbnail) for study in worklist.ranked()] == [True, False]
+
+
+def test_word_is_the_verdict_whatever_it_says() -> None:
+    uncertain = Row("a", "ok", 0.5, "uncertain", 0.5, "tiny")
+    assert Study(1, uncertain, "").word == "uncertain"

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.conftest import encoded
+from xray_classifier.batch import job
+from xray_classifier.batch.job import (
+    LOCATIONS,
+    ROWS,
+    Actor,
+    Order,
+    Scorer,
+    describe_order,
+    to_table,
+    unwrap,
+    with_next,
+)
+from xray_classifier.batch.scoring import Row, score
+from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.inference.pipeline import Choices
+from xray_classifier.inputs.listing import list_files
+from xray_classifier.models import gate, loading
+from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.gate import Gate
+
+
+@pytest.fixture
+def scorer(
+    tiny_classifier: Classifier, tiny_gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> type[Scorer]:
+    """Scorers with the tiny model and the tiny gate."""
+    monkeypatch.setattr(loading, "load_classifier", lambda model: tiny_classifier)
+    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    return Scorer
+
+
+def batch_of(*names: str) -> pa.Table:
+    return with_next(pa.table([[os.fsencode(name) for name in names]], LOCATIONS), 7)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    for name, grey in (("dark", 51), ("light", 204), ("white", 255), ("black", 0)):
+        (tmp_path / f"{name}.png").write_bytes(encoded(np.full((40, 50), grey, np.uint8)))
+    (tmp_path / "text.png").write_text("no image")
+    return tmp_path
+
+
+def test_columns_are_the_fields_of_a_row() -> None:
+    assert ROWS.names == [entry.name for entry in fields(Row)]
+    types = dict(zip(ROWS.names, ROWS.types, strict=True))
+    assert types["file"] == types["verdict"] == pa.string()
+    assert types["probability"] == types["threshold"] == pa.float64()
+    assert types["warnings"] == pa.list_(pa.string())
+
+
+@pytest.mark.parametrize("enforce", [True, False])
+def test_rows_are_those_of_predict(enforce: bool, scorer: type[Scorer], archive: Path) -> None:
+    judge = scorer(Order("tiny", enforce))
+    names = [*list_files([str(archive)]), str(archive / "gone.png")]
+    files = {name: Path(name) for name in names}
+    table = judge(batch_of(*names))
+    rows = list(score(files, judge.classifier, judge.gate, Choices(enforce=enforce)))
+    assert table.drop(["next"]).schema.equals(ROWS)
+    assert table["next"].to_pylist() == [7] * len(rows)
+    table = table.drop(["next"])
+    assert [Row(**row | {"warnings": tuple(row["warnings"])}) for row in table.to_pylist()] == rows
+    statuses = [row.status for row in rows]
+    assert statuses.count("unreadable") == 2
+    assert statuses.count("rejected") == enforce
+
+
+def test_remote_files_are_judged_like_local_ones(scorer: type[Scorer], archive: Path) -> None:
+    judge = scorer(Order("tiny"))
+    names = [str(archive / name) for name in ("dark.png", "light.png", "text.png")]
+    local, remote = (judge(batch_of(*(f"{at}{one}" for one in names))) for at in ("", "file://"))
+    assert remote.drop(["file"]).equals(local.drop(["file"]))
+    assert remote["file"].to_pylist() == [f"file://{name}" for name in names]
+
+
+def test_remote_file_that_is_gone_becomes_a_row(scorer: type[Scorer], tmp_path: Path) -> None:
+    (row,) = scorer(Order("tiny"))(batch_of(f"file://{tmp_path}/gone.png")).to_pylist()
+    assert row["status"] == "unreadable"
+    assert row["message"].startswith("The file cannot be read: ")
+    assert "None" not in row["message"]
+
+
+def test_name_that_is_no_text_is_escaped(scorer: type[Scorer], archive: Path) -> None:
+    name = f"{archive}/{os.fsdecode(b'x-' + bytes([255]))}.png"
+    (archive / "light.png").rename(name)
+    (row,) = scorer(Order("tiny"))(batch_of(name)).to_pylist()
+    assert row["file"] == f"{archive}/x-\\xff.png"
+    assert row["status"] == "ok"
+
+
+def test_table_without_rows_has_the_columns() -> None:
+    assert to_table([]).schema.equals(ROWS)
+
+
+# In another process
+
+
+def test_actor_sends_the_rows_of_a_scorer(scorer: type[Scorer], archive: Path) -> None:
+    batch = batch_of(str(archive / "dark.png"))
+    assert unwrap(Actor(Order("tiny"))(batch)).equals(scorer(Order("tiny"))(batch))
+
+
+def test_actor_without_a_model_sends_why(
+    scorer: type[Scorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> Any:
+        raise ModelUnavailableError("The gate is missing.")
+
+    monkeypatch.setattr(gate, "load_gate", missing)
+    sent = Actor(Order("tiny"))(batch_of("a.png"))
+    with pytest.raises(ModelUnavailableError, match=r"^The gate is missing\.$"):
+        unwrap(sent)
+
+
+def test_actor_whose_model_fails_sends_why(
+    scorer: type[Scorer], archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise ModelUnavailableError("It answered with nan.")
+
+    actor = Actor(Order("tiny"))
+    monkeypatch.setattr(job, "score", fail)
+    with pytest.raises(ModelUnavailableError, match=r"^It answered with nan\.$"):
+        unwrap(actor(batch_of(str(archive / "dark.png"))))
+
+
+# What a row depends on
+
+
+def test_order_is_described_without_its_history() -> None:
+    facts = describe_order(Order("default", enforce=False))
+    assert (facts["model"], facts["enforce"]) == ("default", False)
+    assert facts["columns"] == ROWS.names
+    assert facts["classifier"].keys() >= {"sha256", "threshold", "name"}
+    assert facts["gate"].keys() >= {"sha256", "reject_from"}
+    assert not {"training", "results"} & (facts["classifier"].keys() | facts["gate"].keys())
+
+
+def test_another_threshold_is_another_order(tmp_path: Path, tiny_classifier: Classifier) -> None:
+    from xray_classifier.models.spec import write_spec
+
+    facts = []
+    for threshold in (0.5, 0.4):
+        spec = replace(tiny_classifier.spec, threshold=threshold)
+        write_spec(spec, tmp_path / "tiny.json")
+        facts.append(describe_order(Order(str(tmp_path / "tiny.keras"))))
+    assert facts[0].pop("classifier") != facts[1].pop("classifier")
+    assert facts[0] == facts[1]
+
+
+def test_model_without_description_is_known_by_its_hash(tmp_path: Path) -> None:
+    (tmp_path / "old.h5").write_bytes(b"abc")
+    facts = describe_order(Order(str(tmp_path / "old.h5")))
+    assert facts["classifier"]["sha256"].startswith("ba7816bf8f01cfea")  # of "abc", by FIPS 180
+
+
+def test_unknown_model_is_an_error() -> None:
+    with pytest.raises(ModelUnavailableError, match="There is no model 'none'"):
+        describe_order(Order("none"))

@@ -1,0 +1,419 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import encoded, gradient, pointed_classifier, tiny_model, zipped
+from tests.support.dicom_files import dicom
+from xray_classifier.batch.scoring import AHEAD, Row, judge_source, score
+from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.inference.pipeline import Choices, classify
+from xray_classifier.inputs.decoding import MAX_BYTES
+from xray_classifier.inputs.listing import list_files
+from xray_classifier.inputs.sources import Source
+from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.gate import Gate
+
+UNREADABLE_DEVICE = Path("/proc/self/mem")  # a regular file that even root cannot read from
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(*names: str) -> None:
+    for name in names:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"content")
+
+
+def flat(path: str | Path, grey: int) -> Path:
+    """An image of one grey, of which the tiny model thinks sigmoid(8 * grey / 255 - 4)."""
+    path = Path(path)
+    path.write_bytes(encoded(np.full((40, 50), grey, np.uint8)))
+    return path
+
+
+# Which files
+
+
+@pytest.mark.parametrize(
+    ("given", "prefix"),
+    [
+        ("dir", "dir/"),
+        ("dir/", "dir/"),
+        ("dir//", "dir/"),
+        ("./dir", "./dir/"),
+        ("../{parent}/dir", "../{parent}/dir/"),
+        ("{here}/dir", "{here}/dir/"),
+        (".", "./dir/"),
+        ("./", "./dir/"),
+    ],
+)
+def test_name_is_the_path_as_given_joined_with_the_path_inside(
+    given: str, prefix: str, here: Path
+) -> None:
+    write("dir/a.png", "dir/NORMAL/deep/x.jpeg")
+    given, prefix = (text.format(parent=here.name, here=here) for text in (given, prefix))
+    files = list_files([given])
+    assert list(files) == [f"{prefix}NORMAL/deep/x.jpeg", f"{prefix}a.png"]
+    for name, path in files.items():
+        assert path.samefile(name)
+
+
+@pytest.mark.parametrize("given", ["a.png", "./a.png", "dir/../a.png", "{here}/a.png"])
+def test_file_keeps_the_name_that_it_is_given_by(given: str, here: Path) -> None:
+    write("a.png", "dir/b.png")
+    given = given.format(here=here)
+    assert list(list_files([given])) == [given]
+
+
+def test_every_file_counts_whatever_its_name(here: Path) -> None:
+    names = {"a.png", "b", "c.txt", "Thumbs.db", "d.PNG", "e.tar.gz", "~f", "-g", "h.", " ", "*"}
+    write(*(f"dir/{name}" for name in names))
+    assert list_files(["dir"]).keys() == {f"dir/{name}" for name in names}
+
+
+def test_hidden_files_and_folders_are_passed_over_at_any_depth(here: Path) -> None:
+    write("dir/a", "dir/.b", "dir/.git/c", "dir/sub/.d", "dir/sub/.cache/deep/e", "dir/sub/f")
+    assert list(list_files(["dir"])) == ["dir/a", "dir/sub/f"]
+
+
+@pytest.mark.parametrize("given", [".hidden", ".hidden/a.png"])
+def test_hidden_path_counts_where_it_is_given_itself(given: str, here: Path) -> None:
+    write(".hidden/a.png")
+    assert list(list_files([given])) == [".hidden/a.png"]
+
+
+def test_only_regular_files_in_a_folder_count(here: Path) -> None:
+    write("dir/a")
+    os.mkfifo("dir/pipe")
+    Path("dir/broken").symlink_to("nowhere")
+    Path("dir/itself").symlink_to("itself")
+    assert list(list_files(["dir"])) == ["dir/a"]
+
+
+def test_link_that_leads_back_is_not_followed(here: Path) -> None:
+    write("dir/sub/a")
+    Path("dir/sub/loop").symlink_to(here / "dir", target_is_directory=True)
+    assert list(list_files(["dir"])) == ["dir/sub/a"]
+
+
+def test_names_are_sorted_over_all_that_is_given(here: Path) -> None:
+    write("b/z", "b/A", "b/a/x", "b/a.png", "a", "c")
+    files = list(list_files(["c", "b", "a"]))
+    assert files == sorted(files) == ["a", "b/A", "b/a.png", "b/a/x", "b/z", "c"]
+
+
+@pytest.mark.parametrize(
+    "given", [["dir", "dir"], ["dir", "dir/"], ["dir/a", "dir"], ["dir/a"] * 2]
+)
+def test_what_is_given_twice_counts_once(given: list[str], here: Path) -> None:
+    write("dir/a")
+    assert list(list_files(given)) == ["dir/a"]
+
+
+def test_empty_folder_has_no_files(here: Path) -> None:
+    assert list_files(["."]) == {}
+
+
+@pytest.mark.parametrize("name", [b"two\nlines", b'a,"b"', b"\xff\xfe.png", "ü.png".encode()])
+def test_awkward_names_lead_to_their_files(name: bytes, here: Path) -> None:
+    Path("dir").mkdir()
+    Path("dir", os.fsdecode(name)).write_bytes(b"content")
+    ((shown, path),) = list_files(["dir"]).items()
+    assert os.fsencode(shown) == b"dir/" + name
+    assert path.read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("missing", ["none.png", "dir/none", "none/", "dir/a/b", "broken"])
+def test_missing_path_is_an_error(missing: str, here: Path) -> None:
+    write("dir/a")
+    Path("broken").symlink_to("nowhere")
+    with pytest.raises(FileNotFoundError, match=f"^{missing}$"):
+        list_files(["dir", missing])
+
+
+# What comes of them
+
+
+def test_row_has_the_fields_of_the_contract() -> None:
+    assert [entry.name for entry in fields(Row)] == [
+        "file",
+        "status",
+        "probability",
+        "verdict",
+        "threshold",
+        "model",
+        "message",
+        "warnings",
+        "operating_point",
+        "post_test_probability",
+    ]
+
+
+@pytest.mark.parametrize(("grey", "verdict"), [(51, "normal"), (204, "pneumonia")])
+def test_image_is_judged_as_on_the_page(
+    grey: int, verdict: str, tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = flat(tmp_path / "a.png", grey)
+    (row,) = score({"shown": path}, tiny_classifier)
+    page = classify(path.read_bytes(), tiny_classifier)
+    assert row == Row("shown", "ok", page.probability, verdict, 0.5, "tiny", "", (), "fixed")
+    assert row.probability == pytest.approx(1 / (1 + np.exp(4 - 8 * grey / 255)), abs=1e-5)
+
+
+@pytest.mark.parametrize(("nudge", "verdict"), [(0, "pneumonia"), (1e-9, "normal")])
+def test_pneumonia_begins_at_the_threshold_itself(
+    nudge: float, verdict: str, tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = flat(tmp_path / "a.png", 100)
+    at = classify(path.read_bytes(), tiny_classifier).probability
+    assert at is not None
+    classifier = Classifier(tiny_model(), replace(tiny_classifier.spec, threshold=at + nudge))
+    (row,) = score({"a.png": path}, classifier)
+    assert (row.probability, row.verdict, row.threshold) == (at, verdict, at + nudge)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "The file is empty"),
+        (b"no image", "This is not an image that can be read"),
+        (encoded(gradient(100, 100), "JPEG")[:-200], "damaged or incomplete"),
+        (encoded(np.zeros((4, 4), np.uint8)), "at least 32 x 32 are needed"),
+    ],
+    ids=["empty", "text", "truncated", "tiny"],
+)
+def test_file_that_is_no_image_becomes_a_row_that_says_why(
+    content: bytes, message: str, tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    (row,) = score({"a.png": path}, tiny_classifier)
+    assert row == Row("a.png", "unreadable", None, None, 0.5, "tiny", row.message, (), "fixed")
+    assert message in row.message
+
+
+def test_huge_file_is_refused_without_being_read_to_its_end(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "huge"
+    with path.open("wb") as stream:
+        stream.truncate(2000 * MAX_BYTES)  # 100 GB, as a sparse file
+    (row,) = score({"huge": path}, tiny_classifier)
+    assert row.status == "unreadable"
+    assert "the limit is 50 MB" in row.message
+
+
+def test_file_that_vanished_meanwhile_becomes_a_row(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    (row,) = score({"a.png": tmp_path / "a.png"}, tiny_classifier)
+    assert row.status == "unreadable"
+    assert row.message == "The file cannot be read: No such file or directory."
+
+
+def test_file_without_permission_becomes_a_row(
+    tiny_classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = flat(tmp_path / "a.png", 100)
+    monkeypatch.setattr(Path, "open", refuse)  # root may read whatever its permissions
+    (row,) = score({"a.png": path}, tiny_classifier)
+    assert (row.status, row.probability, row.verdict) == ("unreadable", None, None)
+    assert row.message == "The file cannot be read: Permission denied."
+
+
+@pytest.mark.skipif(not UNREADABLE_DEVICE.exists(), reason="needs Linux's /proc")
+def test_file_on_a_failing_disk_becomes_a_row(tiny_classifier: Classifier) -> None:
+    (row,) = score({"mem": UNREADABLE_DEVICE}, tiny_classifier)
+    assert row.status == "unreadable"
+    assert row.message == "The file cannot be read: Input/output error."
+
+
+def test_one_bad_file_never_stops_the_rest(tiny_classifier: Classifier, tmp_path: Path) -> None:
+    files = {}
+    for name in "abcd":
+        files[name] = flat(tmp_path / name, 100)
+    files["a"].write_bytes(b"")
+    files["c"].unlink()
+    rows = list(score(files, tiny_classifier))
+    assert [row.file for row in rows] == ["a", "b", "c", "d"]
+    assert [row.status for row in rows] == ["unreadable", "ok", "unreadable", "ok"]
+
+
+def test_rows_come_in_batches_and_few_files_are_read_ahead(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    batch = tiny_classifier.batch_size
+    files = {f"{number:02}": tmp_path / f"{number:02}" for number in range(2 * batch + AHEAD + 1)}
+    flat(files["00"], 100)
+    rows = score(files, tiny_classifier)
+    assert isinstance(rows, Iterator)
+    assert next(rows).status == "ok"
+    last = max(files)
+    flat(files[last], 100)  # not looked at before its turn is near
+    statuses = [row.status for row in rows]
+    assert statuses == ["unreadable"] * (len(files) - 2) + ["ok"]
+
+
+def test_every_row_of_a_batch_is_that_of_its_file(
+    here: Path, tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    greys = {"a.png": 0, "b.png": 255, "c.png": 90, "d.png": None, "e.png": 200, "f.png": 255}
+    for name, value in greys.items():
+        if value is not None:
+            flat(name, value)
+    rows = list(score({name: Path(name) for name in greys}, tiny_classifier, tiny_gate))
+    assert [(row.file[0], row.status, row.verdict, row.warnings) for row in rows] == [
+        ("a", "ok", "normal", ("outside_population",)),
+        ("b", "rejected", None, ()),
+        ("c", "ok", "normal", ()),
+        ("d", "unreadable", None, ()),
+        ("e", "ok", "pneumonia", ()),
+        ("f", "rejected", None, ()),
+    ]
+    for row, value in zip(rows, greys.values(), strict=True):
+        if value is not None and row.status == "ok":
+            assert row.probability == pytest.approx(1 / (1 + np.exp(4 - 8 * value / 255)), abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(40, 50), (1300, 900), (500, 500), (501, 499)])
+def test_answer_is_that_of_the_page_to_the_last_bit(
+    size: tuple[int, int], tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encoded(gradient(*size), "JPEG"))
+    (row,) = score({"a.jpg": path}, tiny_classifier)
+    assert row.probability == classify(path.read_bytes(), tiny_classifier).probability
+
+
+def test_rows_stay_in_order_and_whole_over_many_files(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    greys = {f"{grey:03}": grey for grey in range(0, 256, 3)}
+    files = {name: flat(tmp_path / name, grey) for name, grey in greys.items()}
+    rows = list(score(files, tiny_classifier))
+    assert [row.file for row in rows] == list(files)
+    expected = [1 / (1 + np.exp(4 - 8 * grey / 255)) for grey in greys.values()]
+    assert [row.probability for row in rows] == pytest.approx(expected, abs=1e-5)
+
+
+def grey(value: int) -> bytes:
+    return encoded(np.full((40, 50), value, np.uint8))
+
+
+def test_members_of_an_archive_are_rows(here: Path, tiny_classifier: Classifier) -> None:
+    members = {"NORMAL/b.png": grey(51), "a.png": grey(204), "c.txt": b"text", ".hidden": b""}
+    Path("dir").mkdir()
+    Path("dir/m.zip").write_bytes(zipped(members))
+    flat("dir/z.png", 51)
+    flat("dir/a.png", 51)
+    rows = list(score(list_files(["dir"]), tiny_classifier))
+    assert [(row.file, row.status, row.verdict) for row in rows] == [
+        ("dir/a.png", "ok", "normal"),
+        ("dir/m.zip!/NORMAL/b.png", "ok", "normal"),
+        ("dir/m.zip!/a.png", "ok", "pneumonia"),
+        ("dir/m.zip!/c.txt", "unreadable", None),
+        ("dir/z.png", "ok", "normal"),
+    ]
+
+
+def test_member_gets_the_answer_of_the_file_itself(here: Path, tiny_classifier: Classifier) -> None:
+    path = flat("a.png", 100)
+    Path("m.zip").write_bytes(zipped({"a.png": path.read_bytes()}))
+    alone, member = score(list_files(["a.png", "m.zip"]), tiny_classifier)
+    assert member == replace(alone, file="m.zip!/a.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (zipped({}), "The ZIP holds no files."),
+        (zipped({"a.png": b""})[:-3], "The ZIP is damaged or incomplete."),
+    ],
+    ids=["empty", "cut"],
+)
+def test_archive_that_is_refused_is_one_row(
+    content: bytes, message: str, here: Path, tiny_classifier: Classifier
+) -> None:
+    Path("m.zip").write_bytes(content)
+    (row,) = score(list_files(["m.zip"]), tiny_classifier)
+    assert (row.file, row.status) == ("m.zip", "unreadable")
+    assert row.message.startswith(message)
+
+
+def test_image_comes_with_the_row_if_there_is_one(tiny_classifier: Classifier) -> None:
+    row, image = judge_source(Source("a.png", lambda: grey(100)), tiny_classifier)
+    assert image is not None
+    assert (row.status, image.shape, image.max()) == ("ok", (40, 50), 100)
+    row, image = judge_source(Source("a.png", lambda: b"text"), tiny_classifier)
+    assert (row.status, image) == ("unreadable", None)
+
+
+# The gate
+
+
+def test_rejected_file_is_a_row_with_the_reason(
+    here: Path, tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    path = flat("white.png", 255)
+    (row,) = score({"white.png": path}, tiny_classifier, tiny_gate)
+    assert row == Row("white.png", "rejected", None, None, 0.5, "tiny", "It is white.", (), "fixed")
+
+
+def test_rejected_file_is_judged_with_a_mark_without_the_gate(
+    here: Path, tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    path = flat("white.png", 255)
+    (row,) = score({"white.png": path}, tiny_classifier, tiny_gate, Choices(enforce=False))
+    assert (row.status, row.verdict, row.message) == ("ok", "pneumonia", "")
+    assert row.warnings == ("not_valid",)
+
+
+def test_chest_of_another_population_is_flagged(
+    here: Path, tiny_classifier: Classifier, tiny_gate: Gate
+) -> None:
+    (row,) = score({"black.png": flat("black.png", 0)}, tiny_classifier, tiny_gate)
+    assert (row.status, row.warnings) == ("ok", ("outside_population",))
+
+
+def test_dicom_of_something_else_is_rejected_not_unreadable(
+    here: Path, tiny_classifier: Classifier
+) -> None:
+    Path("scan").write_bytes(dicom(Modality="CT"))
+    (row,) = score({"scan": Path("scan")}, tiny_classifier)
+    assert (row.status, row.probability, row.verdict) == ("rejected", None, None)
+    assert "its Modality (0008,0060) is CT" in row.message
+
+
+# Choices
+
+
+def test_operating_point_and_pretest_probability_reach_the_row(here: Path) -> None:
+    classifier = pointed_classifier()
+    path = flat("grey.png", 90)  # sigmoid(8 * 90 / 255 - 4) = .2356
+    (row,) = score({"grey.png": path}, classifier, None, Choices("screening", 0.1))
+    assert (row.operating_point, row.threshold, row.verdict) == ("screening", 0.2, "uncertain")
+    assert row.probability == pytest.approx(0.2356, abs=1e-4)
+    # odds .3082 / (.74 / .26) * (.1 / .9) = .01203
+    assert row.post_test_probability == pytest.approx(0.01203 / 1.01203, abs=1e-4)
+
+
+def test_unknown_operating_point_stops_before_the_first_file(
+    here: Path, tiny_classifier: Classifier
+) -> None:
+    with pytest.raises(ModelUnavailableError, match="no operating point 'keen'; it has: fixed"):
+        next(score({"a": Path("a")}, tiny_classifier, None, Choices("keen")))

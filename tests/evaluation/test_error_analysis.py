@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import pointed_classifier
+from xray_classifier.data.datasets import Sample
+from xray_classifier.evaluation.error_analysis import (
+    against,
+    by_etiology,
+    byte_size_auc,
+    errors,
+    operating_points,
+    rejections,
+    review,
+)
+from xray_classifier.evaluation.evaluate import Evaluation
+from xray_classifier.models.gate import Gate
+
+PROBABILITIES = np.array([0.1, 0.75, 0.2, 0.9, 0.65, 0.95])
+
+
+@pytest.fixture
+def evaluation(tmp_path: Path) -> Evaluation:
+    """Three normals; two bacterial pneumonias, one of them missed; one viral."""
+    names = [
+        "IM-0001-0001.png",
+        "IM-0002-0001.png",
+        "IM-0003-0001.png",
+        "person1_bacteria_1.png",
+        "person2_bacteria_2.png",
+        "person3_virus_3.png",
+    ]
+    samples = []
+    for number, name in enumerate(names):
+        path = tmp_path / name
+        side = 60 if number < 3 else 40  # noise, so that the size of the file follows the side
+        pixels = np.random.default_rng(number).integers(0, 255, (side, side), np.uint8)
+        if number == 5:
+            pixels[:] = 255  # the tiny gate rejects white
+        if number == 2:
+            pixels[:] = 0  # and flags black
+        Image.fromarray(pixels).save(path)
+        samples.append(Sample(path, int(number >= 3), "test", name.split("_")[0]))
+    return Evaluation(samples, PROBABILITIES, 0.7)
+
+
+def test_operating_points_are_measured_by_name(evaluation: Evaluation) -> None:
+    found = operating_points(evaluation, pointed_classifier().spec)
+    assert found.keys() == {"balanced", "screening"}
+    assert found["balanced"]["sensitivity"][0] == pytest.approx(2 / 3)
+    assert found["balanced"]["specificity"][0] == pytest.approx(2 / 3)
+    assert found["balanced"]["undecided"][0] == pytest.approx(2 / 6)  # .75 and .65
+    assert found["balanced"]["decided_right"][0] == 1
+    assert found["screening"]["sensitivity"][0] == 1
+
+
+def test_kinds_of_pneumonia_are_measured_apart(evaluation: Evaluation) -> None:
+    found = by_etiology(evaluation)
+    assert found["bacteria"]["images"] == 2
+    assert found["bacteria"]["sensitivity"][0] == 0.5
+    assert found["virus"]["images"] == 1
+    assert found["virus"]["sensitivity"][0] == 1
+    assert found["virus"]["auc"][0] == 1
+
+
+def test_kinds_are_left_out_where_names_do_not_tell(evaluation: Evaluation) -> None:
+    samples = [
+        Sample(s.path.with_name(f"{n}.png"), s.label, "test", str(n))
+        for n, s in enumerate(evaluation.samples)
+    ]
+    assert by_etiology(Evaluation(samples, PROBABILITIES, 0.7)) == {}
+
+
+def test_size_of_the_files_alone_tells_the_classes_of_this_set(evaluation: Evaluation) -> None:
+    sizes = [sample.path.stat().st_size for sample in evaluation.samples]
+    wins = [(s > ill) + 0.5 * (s == ill) for s in sizes[:3] for ill in sizes[3:]]
+    assert byte_size_auc(evaluation) == pytest.approx(np.mean(wins))
+
+
+def test_errors_are_listed_by_file_name(evaluation: Evaluation) -> None:
+    assert errors(evaluation) == [
+        {"file": "IM-0002-0001.png", "label": "normal", "probability": 0.75},
+        {"file": "person2_bacteria_2.png", "label": "pneumonia", "probability": 0.65},
+    ]
+
+
+def test_rejections_are_counted_apart(evaluation: Evaluation, tiny_gate: Gate) -> None:
+    assert rejections(evaluation, tiny_gate) == {
+        "rejected": 1,
+        "flagged": 1,
+        "rejected_files": ["person3_virus_3.png"],
+    }
+
+
+def test_baseline_is_compared_at_its_own_threshold(evaluation: Evaluation) -> None:
+    baseline = Evaluation(evaluation.samples, np.full(6, 0.6), 0.5)  # calls all of them
+    found = against(evaluation, baseline, "article")
+    assert found["model"] == "article"
+    assert found["difference"]["accuracy"][0] == pytest.approx(4 / 6 - 3 / 6)
+
+
+def test_review_answers_everything(evaluation: Evaluation, tiny_gate: Gate) -> None:
+    found = review(evaluation, pointed_classifier().spec, tiny_gate)
+    assert found.keys() == {
+        "operating_points",
+        "etiology",
+        "byte_size_auc",
+        "gate",
+        "errors",
+        "curves",
+    }

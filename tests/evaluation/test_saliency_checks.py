@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from tests.conftest import encoded, square_layers, squares
+from xray_classifier.data.datasets import Sample
+from xray_classifier.errors import DatasetError
+from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split
+from xray_classifier.evaluation.saliency_checks import (
+    called_pneumonia,
+    check,
+    describe,
+    filled,
+    hottest,
+    moved,
+    rank_correlation,
+    shuffled,
+    ssim,
+    weighted_layers,
+)
+from xray_classifier.inference.heatmap import METHOD
+from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.loading import load_classifier
+
+PLACES = [(20 + 60 * row, 30 + 170 * column) for row in range(6) for column in range(2)]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """Twelve bright squares at different places, of a patient each, and a dark picture."""
+    folder = tmp_path_factory.mktemp("drawn")
+    samples = []
+    for number, (row, column) in enumerate(PLACES):
+        path = folder / f"person{number}_virus_1.png"
+        path.write_bytes(encoded(squares(row, column)))
+        samples.append(Sample(path, 1, "train", f"person{number}"))
+    path = folder / "IM-1-1.png"
+    path.write_bytes(encoded(squares(side=0)))
+    return [*samples, Sample(path, 0, "train", "IM-1")]
+
+
+def ramp() -> Any:
+    """A heatmap that rises along the diagonal."""
+    places = np.linspace(0, 1, 100, dtype=np.float32)
+    return np.add.outer(places, places) / 2
+
+
+def test_filling_the_bright_squares_lowers_the_score_and_filling_elsewhere_does_not(
+    drawn: list[Sample], square_classifier: Classifier
+) -> None:
+    filling = check(drawn, square_classifier, 12)["filling"]
+    assert filling["logit"]["hottest"] > 4
+    assert filling["logit"]["random"] < 1
+    assert filling["logit"]["p"] == pytest.approx(2**-12)
+    assert filling["logit"]["images_hottest_above_random"] == 1
+    assert filling["probability"]["hottest"] > 0.9
+    assert filling["logit"]["other_image"] < filling["logit"]["hottest"]
+    assert filling["passed"]
+
+
+def test_network_whose_heatmap_outlives_the_shuffling_fails(
+    drawn: list[Sample], square_classifier: Classifier
+) -> None:
+    """All weights of its convolution are equal, so that shuffling changes nothing."""
+    figures = check(drawn, square_classifier, 4)
+    shuffling = figures["shuffling"]
+    assert [draw["rank_correlation"] for draw in shuffling["all"]] == pytest.approx([1, 1, 1])
+    assert [step["down_to"] for step in shuffling["cascade"]][-1] == "bright"
+    assert shuffling["cascade"][-1]["ssim"] == pytest.approx(1)
+    assert shuffling["other_image"]["rank_correlation"] < 0.9
+    assert not shuffling["passed"]
+    assert not figures["passed"]
+    assert describe(figures).endswith("FAILED")
+
+
+def test_same_seed_gives_the_same_figures_and_the_weights_are_put_back(
+    drawn: list[Sample], square_classifier: Classifier
+) -> None:
+    before = square_classifier.model.get_weights()
+    assert check(drawn, square_classifier, 3, seed=5) == check(drawn, square_classifier, 3, seed=5)
+    for kept, now in zip(before, square_classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, now)
+
+
+def test_figures_name_model_method_and_number(
+    drawn: list[Sample], square_classifier: Classifier
+) -> None:
+    figures = check(drawn, square_classifier, 3)
+    assert (figures["model"], figures["sha256"]) == ("square", "cd" * 32)
+    assert (figures["images"], figures["method"]) == (3, METHOD)
+    text = describe(figures)
+    assert "square: 3 radiographs called pneumonia" in text
+    assert "all weights shuffled" in text
+    assert "shuffled down to bright" in text
+
+
+def test_only_images_called_pneumonia_are_taken_one_of_each_patient(
+    drawn: list[Sample], square_classifier: Classifier
+) -> None:
+    again = [Sample(s.path, s.label, s.split, s.patient) for s in drawn]
+    rng = np.random.default_rng(0)
+    tensors = called_pneumonia([*drawn, *again], square_classifier, 12, rng)
+    assert len({tensor.tobytes() for tensor in tensors}) == 12
+    with pytest.raises(DatasetError, match="calls 12 patients' radiographs pneumonia; 13 are"):
+        called_pneumonia([*drawn, *again], square_classifier, 13, rng)
+
+
+def test_unreadable_file_is_named(tmp_path: Path, square_classifier: Classifier) -> None:
+    path = tmp_path / "person1_virus_1.png"
+    path.write_bytes(b"no image")
+    sample = Sample(path, 1, "train", "person1")
+    with pytest.raises(DatasetError, match=r"person1_virus_1\.png: This is not an image"):
+        check([sample], square_classifier, 1)
+
+
+def test_hottest_tenth_is_marked() -> None:
+    mask = hottest(ramp())
+    assert mask.sum() == 1000
+    assert ramp()[mask].min() >= ramp()[~mask].max()
+
+
+def test_cold_pixels_are_never_among_the_hottest() -> None:
+    heatmap = np.zeros((100, 100), np.float32)
+    heatmap[3, 4:9] = 0.5
+    assert hottest(heatmap).sum() == 5
+    assert not hottest(np.zeros((100, 100), np.float32)).any()
+
+
+def test_moved_mask_keeps_its_size_and_changes_its_place() -> None:
+    mask = hottest(ramp())
+    rng = np.random.default_rng(0)
+    others = [moved(mask, rng) for _ in range(8)]
+    assert {other.sum() for other in others} == {mask.sum()}
+    assert len({other.tobytes() for other in [mask, *others]}) == 9
+
+
+def test_filled_pixels_get_the_mean_and_the_others_stay() -> None:
+    tensor = np.random.default_rng(0).random((100, 100, 1), np.float32)
+    mask = hottest(ramp())
+    found = filled(tensor, mask)
+    assert np.all(found[mask] == tensor.mean())
+    np.testing.assert_array_equal(found[~mask], tensor[~mask])
+    assert found.dtype == np.float32
+
+
+def test_layers_of_nested_models_are_listed_from_first_to_last() -> None:
+    inner = keras.Sequential(square_layers(), name="inner")
+    model = keras.Sequential(
+        [keras.Input((500, 500, 1)), inner, keras.layers.Flatten(), keras.layers.Dense(1, name="d")]
+    )
+    assert [layer.name for layer in weighted_layers(model)] == ["bright", "d"]
+
+
+def test_weights_are_shuffled_within_their_array_and_restored_after_an_error() -> None:
+    layer = keras.layers.Dense(50)
+    layer.build((None, 40))
+    kernel = layer.get_weights()[0]
+
+    def fail() -> None:
+        np.testing.assert_array_equal(np.sort(layer.get_weights()[0], None), np.sort(kernel, None))
+        assert not np.array_equal(layer.get_weights()[0], kernel)
+        raise RuntimeError("on purpose")
+
+    with (
+        pytest.raises(RuntimeError, match="on purpose"),
+        shuffled([layer], np.random.default_rng(0)),
+    ):
+        fail()
+    np.testing.assert_array_equal(layer.get_weights()[0], kernel)
+
+
+def test_a_map_is_like_itself_and_unlike_its_negative_and_noise() -> None:
+    noise = np.random.default_rng(0).random((100, 100), np.float32)
+    assert rank_correlation(ramp(), ramp()) == pytest.approx(1)
+    assert ssim(ramp(), ramp()) == pytest.approx(1)
+    assert rank_correlation(ramp(), 1 - ramp()) == pytest.approx(-1, abs=1e-4)  # float32 ties
+    assert ssim(noise, 1 - noise) < -0.5
+    assert abs(rank_correlation(ramp(), noise)) < 0.05
+    assert ssim(ramp(), noise) < 0.1
+
+
+def test_blank_map_is_like_none() -> None:
+    assert rank_correlation(ramp(), np.zeros((100, 100), np.float32)) == 0
+
+
+@pytest.mark.data
+def test_heatmaps_of_the_shipped_model_pass_on_a_few_held_out_radiographs(data: Path) -> None:
+    samples = samples_of_split(data / "chest_xray", HOLDOUT)
+    figures = check(samples, load_classifier(), 12)
+    assert figures["passed"], describe(figures)
+    other = figures["shuffling"]["other_image"]
+    assert all(
+        draw["rank_correlation"] < other["rank_correlation"] for draw in figures["shuffling"]["all"]
+    )

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from xray_classifier.model_card.benchmarks import benchmarks_table, hardness_table
+
+SIDE = {"median": 25.61, "low": 24.0, "high": 27.25, "times": 30, "unit": "ms"}
+FIGURE: dict[str, Any] = {
+    "what": "faster",
+    "value": 3.14159,
+    "target": 3,
+    "at_least": True,
+    "met": True,
+    "sides": {"ours": SIDE, "theirs": SIDE | {"median": 80.4, "times": 1}},
+}
+MEASURED: dict[str, Any] = {
+    "date": "2026-11-24",
+    "command": "python -m benchmarks --quick",
+    "machine": {
+        "cpu": "A CPU",
+        "cores": 2,
+        "memory_gb": 8.0,
+        "load_before": 1.5,
+        "versions": {"python": "3.11.7"},
+    },
+    "figures": [
+        FIGURE,
+        FIGURE | {"what": "slower", "value": 70.1, "target": 60, "at_least": False, "met": False},
+    ],
+    "memory_mb": {"Python": 10.4, "TensorFlow": 700.2},
+}
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_benchmarks_stand_with_what_was_wanted_and_where(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(MEASURED), encoding="utf-8")
+    table, memory, machine = benchmarks_table(path).split("\n\n")
+    sides = "ours 25.6 (24 to 27.2) ms; theirs 80.4 ms"
+    assert [*map(cells, table.splitlines())] == [
+        ["what", "measured", "wanted", "medians (quartiles)"],
+        ["---"] * 4,
+        ["faster", "3.14", "at least 3", sides],
+        ["slower", "**70.1**", "at most 60", sides],
+    ]
+    assert memory == "Resident memory in MB after each step: Python 10, TensorFlow 700."
+    assert machine == (
+        "Measured on 2026-11-24 by `python -m benchmarks --quick`: A CPU, 2 cores, 8 GB; "
+        "python 3.11.7. In bold: missed."
+    )
+
+
+def test_growth_stands_between_them_if_it_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    growth = {
+        "by_count": [{"images": 5000, "seconds": 80.0, "peak_mb": 901.6}],
+        "by_side": [{"side": 8000, "ms": 812.3, "peak_mb": 1100.2}],
+        "beyond_limit": ["Too large."],
+    }
+    path.write_text(json.dumps(MEASURED | growth), encoding="utf-8")
+    _, _, by_count, by_side, limit, machine = benchmarks_table(path).split("\n\n")
+    assert cells(by_count.splitlines()[2]) == ["5,000", "80.0", "62.5", "902"]
+    assert cells(by_side.splitlines()[2]) == ["8,000 x 8,000", "812", "1100"]
+    assert limit == "Above the limit: *Too large.*"
+    assert machine.startswith("Measured on")
+
+
+def test_nothing_measured_is_said(tmp_path: Path) -> None:
+    assert benchmarks_table(tmp_path / "results.json") == "Not measured yet."
+    assert hardness_table(tmp_path / "measured.json") == "Not measured yet."
+
+
+def test_hardness_stands_with_the_waits(tmp_path: Path) -> None:
+    path = tmp_path / "measured.json"
+    figures = [
+        FIGURE | {"what": "files", "value": 3405, "target": 2000, "sides": {}},
+        FIGURE | {"what": "MB", "value": 301.2, "target": 300, "at_least": False, "met": False},
+    ]
+    waits = {"median": 9.61, "at most": 18}
+    path.write_text(json.dumps(MEASURED | {"figures": figures, "waits": waits}), encoding="utf-8")
+    table, latency, machine = hardness_table(path).split("\n\n")
+    assert cells(table.splitlines()[2]) == ["files", "3,405", "at least 2,000", ""]
+    assert cells(table.splitlines()[3])[1:3] == ["**301**", "at most 300"]
+    assert latency == (
+        "Seconds from upload to verdict with all of them at once: median 9.6; at most 18.0."
+    )
+    assert machine.startswith("Measured on 2026-11-24")
+    assert machine.endswith("Other work on the machine before: a load of 1.5.")

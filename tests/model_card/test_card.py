@@ -1,0 +1,112 @@
+"""The committed card is the one that the command writes, and nothing is left to be measured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import zipped
+from xray_classifier.errors import DatasetError
+from xray_classifier.model_card.card import CARD, TEMPLATE, render_card, write_card
+from xray_classifier.model_card.tables import TEST
+from xray_classifier.models.loading import MODEL_FOLDER
+from xray_classifier.models.spec import read_spec
+
+SECTIONS = [  # shared/guide/peers.md, section 5
+    "Identity",
+    "Intended use",
+    "Data",
+    "Reference standard",
+    "Partitions, and the protocol",
+    "Preprocessing and training",
+    "Performance",
+    "Subgroups",
+    "External validation",
+    "Failure analysis",
+    "Explanation",
+    "People, privacy, security",
+    "Monitoring and updates",
+    "Open science",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of what the card is made of."""
+    target = tmp_path / "model"
+    shutil.copytree(
+        MODEL_FOLDER, target, ignore=shutil.ignore_patterns("article.keras", "gate.keras")
+    )
+    return target
+
+
+def test_committed_card_is_what_the_command_writes() -> None:
+    assert (MODEL_FOLDER / CARD).read_text(encoding="utf-8") == render_card()
+
+
+def test_all_sections_are_there() -> None:
+    headings = [line for line in render_card().splitlines() if line.startswith("## ")]
+    assert headings == [f"## {n}. {title}" for n, title in enumerate(SECTIONS, 1)]
+
+
+def test_nothing_is_left_to_be_measured() -> None:
+    assert "ot measured yet" not in render_card()
+
+
+def test_figures_are_those_of_the_json(folder: Path) -> None:
+    spec = read_spec(folder / "default.json")
+    value, low, high = spec.results[TEST]["figures"]["auc"]
+    assert f"{value:.4f} ({low:.4f} to {high:.4f})" in render_card(folder)
+    assert spec.sha256 in render_card(folder)
+    for error in spec.results[TEST]["errors"]:
+        assert f"`{error['file']}`" in render_card(folder)
+
+
+def test_changed_figure_changes_the_card(folder: Path) -> None:
+    path = folder / "default.json"
+    facts = json.loads(path.read_text())
+    facts["results"][TEST]["figures"]["auc"] = [0.1234, 0.1, 0.2]
+    path.write_text(json.dumps(facts))
+    assert write_card(folder) == folder / CARD
+    assert "0.1234 (0.1000 to 0.2000)" in (folder / CARD).read_text()
+
+
+def test_card_can_be_written_before_the_test_was_met(folder: Path) -> None:
+    path = folder / "default.json"
+    facts = json.loads(path.read_text())
+    del facts["results"][TEST]
+    path.write_text(json.dumps(facts))
+    assert "The official test set was not met yet." in render_card(folder)
+
+
+def test_way_to_the_first_convolution_is_told_from_the_file(folder: Path) -> None:
+    layers = [
+        ("InputLayer", {}),
+        ("AveragePooling2D", {"pool_size": [2, 2]}),
+        ("Cropping2D", {"cropping": [[10, 10], [10, 10]]}),
+        ("Resizing", {"height": 200}),
+        ("Conv2D", {}),
+        ("AveragePooling2D", {"pool_size": [2, 2]}),
+    ]
+    config = {"layers": [{"class_name": name, "config": facts} for name, facts in layers]}
+    content = zipped({"config.json": json.dumps({"config": config}).encode()})
+    (folder / "default.keras").write_bytes(content)
+    assert (
+        "averaging to 250 x 250, the outer 4% cut off at each edge, which leaves 230 x 230, "
+        "resizing to 200 x 200;" in render_card(folder)
+    )
+
+
+def test_missing_model_file_is_an_error(folder: Path) -> None:
+    (folder / "default.keras").unlink()
+    with pytest.raises(DatasetError, match=r"default\.keras is missing: the card tells how"):
+        render_card(folder)
+
+
+def test_unknown_name_in_the_template_is_an_error(folder: Path) -> None:
+    (folder / TEMPLATE).write_text("$wisdom")
+    with pytest.raises(DatasetError, match="asks for 'wisdom', which is not known. Known are: "):
+        render_card(folder)

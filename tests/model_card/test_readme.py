@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xray_classifier.errors import DatasetError
+from xray_classifier.model_card.readme import (
+    ARCHIVE_END,
+    ARCHIVE_START,
+    BENCHMARKS_END,
+    BENCHMARKS_START,
+    END,
+    HARDNESS_END,
+    HARDNESS_START,
+    START,
+    STRESS_END,
+    STRESS_START,
+    findings,
+    results_table,
+    stress_table,
+    update_readme,
+)
+from xray_classifier.models.spec import ModelSpec, write_spec
+
+SUMMARY: dict[str, Any] = {
+    "images": 10,
+    "patients": 7,
+    "threshold": 0.5,
+    "confusion": [[3, 1], [2, 4]],
+    "figures": {
+        "loss": [0.51234, 0.4, 0.6],
+        "accuracy": [0.7, 0.55, 0.85],
+        "sensitivity": [0.6667, 0.5, 0.8],
+        "specificity": [0.75, 0.6, 0.9],
+        "auc": [0.81239, 0.7, 0.9],
+    },
+}
+NO_BENCHMARKS = f"{BENCHMARKS_START}\nNot measured yet.\n{BENCHMARKS_END}"
+SPEC = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
+
+NO_ARCHIVE = f"{ARCHIVE_START}\nNot measured yet.\n{ARCHIVE_END}"
+NO_HARDNESS = f"{HARDNESS_START}\nNot measured yet.\n{HARDNESS_END}"
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A folder with one model that was measured twice."""
+    results = {"set/test": SUMMARY, "set/holdout": SUMMARY}
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_spec(replace(SPEC, results=results), folder / "tiny.json")
+    return folder
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_article_stands_first_with_its_counts(models: Path) -> None:
+    heading, rule, article, *_ = map(cells, results_table(models).splitlines())
+    assert len(heading) == len(rule) == len(article)
+    assert dict(zip(heading, article, strict=True)) == {
+        "model": "the article, as published",
+        "data": "its own full-resolution test images",
+        "images (patients)": "624",
+        "right": "569",
+        "accuracy": "91.2% (88.7% to 93.2%)",
+        "sensitivity": "97.2% (95.0% to 98.4%)",
+        "specificity": "81.2% (75.7% to 85.7%)",
+        "AUC": "-",
+        "loss": "0.3132",
+    }
+
+
+def test_recorded_result_stands_with_its_intervals(models: Path) -> None:
+    assert cells(results_table(models).splitlines()[-1]) == [
+        "tiny (abababab)",
+        "set/test",
+        "10 (7)",
+        "7",
+        "70.0% (55.0% to 85.0%)",
+        "66.7% (50.0% to 80.0%)",
+        "75.0% (60.0% to 90.0%)",
+        "0.8124 (0.7000 to 0.9000)",
+        "0.5123 (0.4000 to 0.6000)",
+    ]
+
+
+def test_results_are_sorted_by_model_and_data(models: Path) -> None:
+    results = dict.fromkeys(("z/test", "a/test"), SUMMARY)
+    write_spec(replace(SPEC, name="big", results=results), models / "big.json")
+    shown = [cells(line)[:2] for line in results_table(models).splitlines()[3:]]
+    assert shown == [
+        ["big (abababab)", "a/test"],
+        ["big (abababab)", "z/test"],
+        ["tiny (abababab)", "set/holdout"],
+        ["tiny (abababab)", "set/test"],
+    ]
+
+
+def test_model_that_was_not_measured_has_no_row(tmp_path: Path) -> None:
+    write_spec(SPEC, tmp_path / "tiny.json")
+    assert "tiny" not in results_table(tmp_path)
+
+
+def test_findings_are_those_of_the_default_model(models: Path) -> None:
+    assert findings(models) == "Not measured yet."
+    adults = {"images": 9, "figures": {"auc": [0.6, 0.4, 0.7]}}
+    spec = replace(SPEC, name="default", results={"adult_nih/all": adults})
+    write_spec(spec, models / "default.json")
+    assert "On 9 images of adults of another hospital its AUC is 0.600" in findings(models)
+
+
+def test_only_what_stands_between_the_marks_is_replaced(models: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    before, after = "# Title\n\n| an | other table |\n\n", "\n\nEnd – with an umlaut: ü\n"
+
+    def marked(stress: str, results: str) -> str:
+        return (
+            f"{before}{START}\n{results}\n{END}{STRESS_START}\n{stress}\n{STRESS_END}"
+            f"{NO_BENCHMARKS}{NO_ARCHIVE}{NO_HARDNESS}{after}"
+        )
+
+    readme.write_text(marked("old", "old"), encoding="utf-8")
+    update_readme(readme, models, *[tmp_path / "none.json"] * 3)
+    expected = marked(stress_table(models), f"{results_table(models)}\n\n{findings(models)}")
+    assert readme.read_text(encoding="utf-8") == expected
+
+
+def test_a_second_update_changes_nothing(models: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    marks = "\n".join(
+        [START, END, STRESS_START, STRESS_END, NO_BENCHMARKS, NO_ARCHIVE, NO_HARDNESS]
+    )
+    readme.write_text(f"a\n{marks}\nb\n", encoding="utf-8")
+    update_readme(readme, models)
+    once = readme.read_bytes()
+    update_readme(readme, models)
+    assert readme.read_bytes() == once
+
+
+@pytest.mark.parametrize("text", ["", START, END, "results: written by `report`"])
+def test_readme_without_marks_is_an_error_and_stays(
+    text: str, models: Path, tmp_path: Path
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(text, encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"README\.md lacks the lines <!-- results.*Restore"):
+        update_readme(readme, models)
+    assert readme.read_text(encoding="utf-8") == text
+
+
+def test_readme_without_the_marks_of_stress_is_an_error_and_stays(
+    models: Path, tmp_path: Path
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{START}\n{END}\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match="lacks the lines <!-- stress"):
+        update_readme(readme, models)
+    assert readme.read_text(encoding="utf-8") == f"{START}\n{END}\n"
+
+
+# Stress
+
+TURNED = [0.045, 0.01, 0.1]
+REPORT: dict[str, Any] = {
+    "sha256": SPEC.sha256,
+    "images": 1040,
+    "perturbations": {"text": {"mean_change": [0.0123, 0.01, 0.02], "verdicts_changed": TURNED}},
+    "border_alone": {"border": [0.6612, 0.6, 0.7]},
+    "full_resolution": {"images": 3, "mean_change": [0.5, 0, 1], "verdicts_changed": TURNED},
+}
+
+
+def write_report(models: Path, name: str, report: dict[str, Any]) -> None:
+    path = models / "stress" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(report), encoding="utf-8")
+
+
+def test_stress_of_each_model_stands_side_by_side(models: Path) -> None:
+    write_spec(replace(SPEC, name="big"), models / "big.json")
+    for name in ("tiny", "big"):
+        write_report(models, name, REPORT)
+    assert [*map(cells, stress_table(models).splitlines())] == [
+        [
+            "what was changed (1,040 images)",
+            *(f"{name}: change, other verdicts" for name in ("big", "tiny")),
+        ],
+        ["---", "---", "---"],
+        ["text", *["0.012 (0.010 to 0.020), 4.5% (1.0% to 10.0%)"] * 2],
+        ["border", *["AUC 0.661 (0.600 to 0.700)"] * 2],
+        ["full resolution (3 images)", *["0.500 (0.000 to 1.000), 4.5% (1.0% to 10.0%)"] * 2],
+    ]
+
+
+def test_nothing_stressed_is_said(models: Path) -> None:
+    assert stress_table(models) == "Not measured yet."
+
+
+def test_model_without_a_report_has_no_column(models: Path) -> None:
+    write_spec(replace(SPEC, name="big"), models / "big.json")
+    write_report(models, "tiny", REPORT)
+    assert "big" not in stress_table(models)
+
+
+def test_report_of_another_file_is_refused(models: Path) -> None:
+    write_report(models, "tiny", REPORT | {"sha256": "ef" * 32})
+    with pytest.raises(DatasetError, match=r"tiny\.json is about another file than tiny"):
+        stress_table(models)

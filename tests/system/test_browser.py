@@ -1,0 +1,114 @@
+"""The page in a real browser, as a visitor uses it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.conftest import ROOT, START_SECONDS
+from xray_classifier.inference.pipeline import Result, classify
+from xray_classifier.inference.verdict import percent
+from xray_classifier.inputs.decoding import MAX_BYTES
+from xray_classifier.models.loading import load_classifier
+
+pytestmark = [pytest.mark.browser, pytest.mark.data]
+
+FIRST_VERDICT_MS = 120_000  # TensorFlow starts meanwhile
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    page = browser.new_page()
+    page.set_default_timeout(START_SECONDS * 1000)
+    page.goto(address)
+    expect(page.get_by_text("Drop one frontal chest X-ray")).to_be_visible(timeout=60_000)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def expected(original: Path) -> Result:
+    return classify(original.read_bytes(), load_classifier())
+
+
+def upload(page: Page, file: Path | dict[str, object]) -> None:
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)  # type: ignore[arg-type]
+
+
+def expect_verdict(page: Page, result: Result) -> None:
+    assert result.probability is not None
+    line = page.get_by_text(f"Probability of pneumonia {percent(result.probability)}")
+    expect(line).to_be_visible(timeout=FIRST_VERDICT_MS)
+
+
+def test_uploaded_radiograph_gets_the_probability_that_predict_prints(
+    page: Page, original: Path, expected: Result, tmp_path: Path
+) -> None:
+    upload(page, original)
+    expect_verdict(page, expected)
+    expect(page.get_by_role("heading", name=re.compile("^Normal 9"))).to_be_visible()
+    expect(page.get_by_test_id("stImage").locator("img")).to_be_visible()
+    expect(page.get_by_text(load_classifier().spec.short_hash)).to_be_visible()
+    page.screenshot(path=tmp_path / "verdict.png")
+    printed = subprocess.run(
+        [sys.executable, "-m", "xray_classifier", "predict", str(original)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert expected.probability is not None
+    assert percent(expected.probability) in printed.stdout
+
+
+def test_broken_file_gets_a_sentence_and_the_next_image_a_verdict(
+    page: Page, original: Path, expected: Result
+) -> None:
+    upload(page, {"name": "x.png", "mimeType": "image/png", "buffer": b"just text"})
+    expect(page.get_by_text("This is not an image that can be read")).to_be_visible()
+    page.get_by_test_id("stFileChipDeleteBtn").click()  # left there, it would be one of many
+    expect(page.get_by_text("to begin")).to_be_visible()
+    upload(page, original)
+    expect_verdict(page, expected)
+    expect(page.get_by_text("This is not an image that can be read")).to_have_count(0)
+
+
+def test_upload_over_the_limit_is_refused_with_the_limit(page: Page, tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    with large.open("wb") as stream:
+        stream.truncate(MAX_BYTES + 1)
+    upload(page, large)
+    expect(page.get_by_text(re.compile("must be 50.0MB or smaller"))).to_be_visible()
+
+
+def test_two_visitors_see_their_own_images(
+    page: Page, browser: Browser, address: str, data: Path, original: Path, expected: Result
+) -> None:
+    other_file = data / "originals" / "PNEUMONIA" / "person536_bacteria_2258.jpeg"
+    other = browser.new_page()
+    other.goto(address)
+    upload(page, original)
+    upload(other, other_file)
+    expect_verdict(page, expected)
+    expect_verdict(other, classify(other_file.read_bytes(), load_classifier()))
+    other.close()
+
+
+def test_page_fits_a_phone(browser: Browser, address: str, original: Path) -> None:
+    phone = browser.new_page(viewport={"width": 390, "height": 844})
+    phone.goto(address)
+    upload(phone, original)
+    expect(phone.get_by_test_id("stImage").locator("img")).to_be_visible(timeout=FIRST_VERDICT_MS)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    verdict = phone.get_by_role("heading", name=re.compile("^Normal"))
+    image = phone.get_by_test_id("stImage").locator("img")
+    tops = [part.bounding_box() for part in (verdict, image)]
+    assert all(tops)
+    assert tops[0]["y"] < tops[1]["y"]  # type: ignore[index]
+    phone.close()

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from xray_classifier.imaging.preprocessing import SIDE, Tensor
+from xray_classifier.training import augmentation
+from xray_classifier.training.augmentation import affine_matrices, augment, random_matrices
+
+CENTRE = (SIDE - 1) / 2
+
+
+def smooth_image() -> Tensor:
+    """A tensor that changes by at most .02 a pixel and looks the same from no two sides."""
+    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+    image = 0.5 + 0.25 * np.sin(9 * x + 2 * y) + 0.25 * np.cos(7 * y - 3 * x * x)
+    return image.astype(np.float32)[..., np.newaxis]
+
+
+def noise(n: int) -> Tensor:
+    return np.random.default_rng(1).random((n, SIDE, SIDE, 1), np.float32)
+
+
+def matrix(degrees: float, zoom_x: float, zoom_y: float, flip: float) -> NDArray[np.float32]:
+    return affine_matrices(
+        np.deg2rad([degrees]), np.array([zoom_x]), np.array([zoom_y]), np.array([flip])
+    )
+
+
+def as_the_article(
+    image: Tensor, degrees: float, zoom_x: float, zoom_y: float, flip: float
+) -> NDArray[np.float64]:
+    """What ImageDataGenerator does with these parameters."""
+    moved = tf.keras.preprocessing.image.apply_affine_transform(
+        image.astype(np.float64),
+        shear=degrees,
+        zx=zoom_x,
+        zy=zoom_y,
+        row_axis=0,
+        col_axis=1,
+        channel_axis=2,
+        fill_mode="nearest",
+        order=1,
+    )
+    return moved[:, ::-1] if flip < 0 else moved
+
+
+@pytest.mark.filterwarnings("ignore:Please import `affine_transform`:DeprecationWarning")  # Keras
+@pytest.mark.parametrize(
+    ("degrees", "zoom_x", "zoom_y", "flip"),
+    [
+        pytest.param(0, 1, 1, 1, id="nothing"),
+        pytest.param(0, 1, 1, -1, id="flip"),
+        pytest.param(0, 0.8, 1, 1, id="wider"),
+        pytest.param(0, 1, 1.2, 1, id="lower, edges repeated"),
+        pytest.param(0, 0.8, 1.2, -1, id="zoom and flip"),
+        pytest.param(0.2, 1, 1, 1, id="shear"),
+        pytest.param(-0.2, 1, 1, -1, id="shear and flip"),
+        pytest.param(10, 1, 1, 1, id="shear beyond the recipe"),
+        pytest.param(-10, 1.2, 0.9, -1, id="all beyond the recipe"),
+    ],
+)
+def test_geometry_is_that_of_the_image_data_generator(
+    degrees: float, zoom_x: float, zoom_y: float, flip: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transform = matrix(degrees, zoom_x, zoom_y, flip)
+    monkeypatch.setattr(augmentation, "random_matrices", lambda _n, _rng: transform)
+    moved = augment(smooth_image()[np.newaxis], np.random.default_rng(1))[0]
+    expected = as_the_article(smooth_image(), degrees, zoom_x, zoom_y, flip)
+    np.testing.assert_allclose(moved, expected, atol=1e-4)
+
+
+def test_identity_keeps_every_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation, "random_matrices", lambda _n, _rng: matrix(0, 1, 1, 1))
+    np.testing.assert_array_equal(augment(noise(1), np.random.default_rng(1)), noise(1))
+
+
+def test_shear_of_the_recipe_moves_less_than_a_pixel() -> None:
+    a0, a1, a2, *_ = matrix(0.2, 1, 1, 1)[0]
+    assert 0.8 < abs(a0 * CENTRE + a2 - CENTRE) < 0.9  # in the middle of the first row
+    assert a1 == pytest.approx(-0.2 * np.pi / 180, rel=1e-4)
+
+
+def test_random_parameters_fill_the_ranges_of_the_recipe() -> None:
+    matrices = random_matrices(4000, np.random.default_rng(1)).astype(np.float64)
+    a0, a1, _, b0, b1, _, c0, c1 = matrices.T
+    shear = np.rad2deg(np.arctan2(-a1, b1))
+    for values, low, high in [(abs(a0), 0.8, 1.2), (b1, 0.8, 1.2), (shear, -0.2, 0.2)]:
+        margin = 0.01 * (high - low)
+        assert low - 1e-4 <= values.min() <= low + margin
+        assert high - margin <= values.max() <= high + 1e-4
+        assert values.mean() == pytest.approx((low + high) / 2, abs=2 * margin)
+    assert (a0 < 0).mean() == pytest.approx(0.5, abs=0.03)
+    assert not np.any([b0, c0, c1])
+
+
+def test_random_parameters_are_independent_of_each_other() -> None:
+    a0, a1, _, _, b1, *_ = random_matrices(4000, np.random.default_rng(1)).T
+    drawn = np.stack([abs(a0), np.sign(a0), b1, a1 / b1])
+    correlations = np.corrcoef(drawn) - np.eye(4)
+    assert abs(correlations).max() < 0.06
+
+
+def test_centre_stays_where_it_is() -> None:
+    a0, a1, a2, b0, b1, b2, *_ = random_matrices(100, np.random.default_rng(1)).T
+    np.testing.assert_allclose((a0 + a1) * CENTRE + a2, CENTRE, atol=1e-3)
+    np.testing.assert_allclose((b0 + b1) * CENTRE + b2, CENTRE, atol=1e-3)
+
+
+def test_same_seed_gives_the_same_images() -> None:
+    first, again, other = (augment(noise(2), np.random.default_rng(seed)) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != other)
+
+
+def test_images_of_a_batch_are_moved_differently() -> None:
+    twins = np.repeat(noise(1), 2, axis=0)
+    first, second = augment(twins, np.random.default_rng(1))
+    assert np.any(first != second)
+
+
+def test_batch_keeps_shape_type_and_range() -> None:
+    moved = augment(noise(8), np.random.default_rng(1))
+    assert moved.shape == (8, 500, 500, 1)
+    assert moved.dtype == np.float32
+    assert moved.min() >= 0
+    assert moved.max() <= 1
+
+
+def test_white_stays_white_up_to_the_edge() -> None:
+    white = np.ones((8, SIDE, SIDE, 1), np.float32)
+    moved = augment(white, np.random.default_rng(1))
+    np.testing.assert_allclose(moved, 1, atol=1e-6)
+    assert moved.max() <= 1

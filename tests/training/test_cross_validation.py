@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import tiny_model
+from xray_classifier.data.datasets import find_samples, split_by_patient
+from xray_classifier.errors import DatasetError
+from xray_classifier.training import cross_validation
+from xray_classifier.training.cross_validation import (
+    cross_validate,
+    read_out_of_fold,
+    split_into_folds,
+)
+from xray_classifier.training.recipes import Recipe
+
+
+def build(_steps: int) -> object:
+    model = tiny_model()
+    model.compile("sgd", "binary_crossentropy")
+    return model
+
+
+RECIPE = Recipe(
+    name="tiny",
+    title="Tiny",
+    build=build,
+    pool=1,
+    batch_size=8,
+    epochs=1,
+    augment=lambda batch, rng: batch,
+    callbacks=list,
+    finish=lambda trained: trained,
+    keep_best=False,
+    facts={},
+)
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Path:
+    """Twenty-four patients with two images each, half of them ill; the test split is broken."""
+    root = tmp_path / "data"
+    for label, folder in enumerate(("NORMAL", "PNEUMONIA")):
+        (root / "train" / folder).mkdir(parents=True)
+        for patient in range(12):
+            for image in (1, 2):
+                name = f"person{patient + 20 * label}_bacteria_{image}.png"
+                grey = 40 + 120 * label + 2 * patient + image  # no file twice
+                Image.fromarray(np.full((40, 40), grey, np.uint8)).save(
+                    root / "train" / folder / name
+                )
+    (root / "test" / "NORMAL").mkdir(parents=True)
+    (root / "test" / "NORMAL" / "IM-0001-0001.png").write_bytes(b"never opened")
+    return root
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_each_training_image_is_answered_once_and_no_held_out_one(
+    drawn: Path, tmp_path: Path
+) -> None:
+    path = cross_validate(RECIPE, drawn, tmp_path / "out", seed=1, folds=3)
+
+    samples = [s for s in find_samples(drawn) if s.split == "train"]
+    training, held_out = split_by_patient(samples)
+    found = rows(path)
+    assert sorted(row["file"] for row in found) == sorted(s.path.name for s in training)
+    assert not {row["patient"] for row in found} & {s.patient for s in held_out}
+
+
+def test_patients_stay_in_one_fold_and_both_classes_are_in_each(
+    drawn: Path, tmp_path: Path
+) -> None:
+    found = rows(cross_validate(RECIPE, drawn, tmp_path / "out", seed=1, folds=3))
+    folds = {(row["patient"], row["fold"]) for row in found}
+    assert len(folds) == len({patient for patient, _ in folds})
+    for fold in "012":
+        assert {row["label"] for row in found if row["fold"] == fold} == {"normal", "pneumonia"}
+
+
+def test_finished_folds_are_not_trained_again(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    first = cross_validate(RECIPE, drawn, out, seed=1, folds=2).read_text()
+    (out / "fold-1" / "answers.csv").unlink()  # as if killed before it was written
+    trained = []
+    original = cross_validation._train_fold
+    monkeypatch.setattr(
+        cross_validation,
+        "_train_fold",
+        lambda *args: trained.append(args[3].name) or original(*args),  # type: ignore[func-returns-value]
+    )
+    assert cross_validate(RECIPE, drawn, out, seed=1, folds=2).read_text() == first
+    assert trained == ["fold-1"]
+
+
+def test_folds_are_the_same_each_time(drawn: Path) -> None:
+    samples = [s for s in find_samples(drawn) if s.split == "train"]
+    assert split_into_folds(samples, 3) == split_into_folds(samples, 3)
+
+
+def test_answers_survive_the_table(drawn: Path, tmp_path: Path) -> None:
+    path = cross_validate(RECIPE, drawn, tmp_path / "out", seed=1, folds=2)
+    answers = read_out_of_fold(path)
+    found = rows(path)
+    assert answers.labels.tolist() == [int(row["label"] == "pneumonia") for row in found]
+    assert answers.folds == 2
+    assert answers.patients == tuple(row["patient"] for row in found)
+    assert answers.probabilities == pytest.approx([float(row["probability"]) for row in found])
+
+
+HEAD = "file,patient,label,fold,probability\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HEAD + "a,p,ill,0,.5\n", "is no table of out-of-fold answers"),
+        (HEAD + "a,p,normal,0,much\n", "is no table of out-of-fold answers"),
+        ("file,label\na,normal\n", "is no table of out-of-fold answers"),
+        (HEAD + "a,p,normal,0,.5\n", "holds one class only"),
+        (HEAD, "holds one class only"),
+    ],
+)
+def test_other_tables_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "answers.csv"
+    path.write_text(content)
+    with pytest.raises(DatasetError, match=message):
+        read_out_of_fold(path)
+
+
+def test_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="answers.csv cannot be read: No such file"):
+        read_out_of_fold(tmp_path / "answers.csv")

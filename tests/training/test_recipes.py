@@ -1,0 +1,425 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.python.framework.config import disable_op_determinism
+
+from tests.conftest import encoded
+from xray_classifier.imaging import perturbations
+from xray_classifier.imaging.preprocessing import Tensor
+from xray_classifier.models.loading import load_classifier
+from xray_classifier.models.spec import read_spec
+from xray_classifier.training import efficientnet_lite, imagenet_weights, recipes
+from xray_classifier.training.architecture import build_article_cnn
+from xray_classifier.training.checkpoints import Checkpoints
+from xray_classifier.training.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
+from xray_classifier.training.trainer import Batches, train
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+Weights = list[NDArray[np.float32]]
+
+
+def rng(seed: int = 1) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+# What a recipe says of itself
+
+
+def test_recipes_go_by_their_names() -> None:
+    assert {"article": ARTICLE, "default": DEFAULT} == RECIPES
+    assert ARTICLE.title != DEFAULT.title
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_facts_fit_into_the_json_of_a_model(recipe: Recipe) -> None:
+    text = json.dumps(recipe.facts, allow_nan=False)
+    assert json.dumps(json.loads(text)) == text
+    assert {"optimizer", "loss", "augmentation"} <= recipe.facts.keys()
+
+
+def test_facts_of_default_name_a_function_that_exists() -> None:
+    file, function = DEFAULT.facts["augmentation"].split(", ")
+    assert Path(recipes.__file__).as_posix().endswith(file)
+    assert getattr(recipes, function) is DEFAULT.augment
+
+
+# The article's recipe
+
+
+def test_article_stops_and_slows_down_by_its_rules() -> None:
+    stop, plateau = ARTICLE.callbacks()
+    assert isinstance(stop, keras.callbacks.EarlyStopping)
+    assert (stop.monitor, stop.patience) == ("val_loss", 3)
+    assert not stop.restore_best_weights  # the checkpoints keep them
+    assert isinstance(plateau, keras.callbacks.ReduceLROnPlateau)
+    assert (plateau.monitor, plateau.patience) == ("val_loss", 2)
+    assert (plateau.factor, plateau.min_lr) == (0.3, 1e-6)
+
+
+def test_each_run_gets_callbacks_of_its_own() -> None:
+    for first, second in zip(ARTICLE.callbacks(), ARTICLE.callbacks(), strict=True):
+        assert first is not second
+    assert DEFAULT.callbacks() == []
+
+
+def test_article_builds_the_articles_network() -> None:
+    model = ARTICLE.build(262)
+    assert model.count_params() == 1_467_137
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
+
+
+def test_article_ships_its_weights_without_the_optimizer() -> None:
+    trained = build_article_cnn()
+    shipped = ARTICLE.finish(trained)
+    assert not shipped.compiled
+    assert [type(layer) for layer in shipped.layers] == [type(layer) for layer in trained.layers]
+    assert_same_weights(shipped.get_weights(), trained.get_weights())
+    assert shipped.name == "article"
+
+
+# Augmentation of the default recipe
+
+
+def noise(n: int, side: int = 60) -> Tensor:
+    return rng(0).random((n, side, side, 1), np.float32)
+
+
+@pytest.mark.parametrize("n", [1, 2, 32])
+@pytest.mark.parametrize("seed", range(3))
+def test_augmented_batch_keeps_shape_type_and_range(n: int, seed: int) -> None:
+    changed = DEFAULT.augment(noise(n), rng(seed))
+    assert changed.shape == (n, 60, 60, 1)
+    assert changed.dtype == np.float32
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+
+
+@pytest.mark.parametrize("grey", [0.0, 1.0])
+def test_black_and_white_stay_in_range(grey: float) -> None:
+    changed = DEFAULT.augment(np.full((16, 60, 60, 1), grey, np.float32), rng())
+    assert np.all((changed >= 0) & (changed <= 1))
+
+
+def test_the_same_seed_augments_in_the_same_way() -> None:
+    first, again, other = (DEFAULT.augment(noise(8), rng(seed)) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != other)
+
+
+def test_every_image_is_changed_in_its_own_way_and_the_original_left_alone() -> None:
+    twins = np.repeat(noise(1), 8, axis=0)
+    before = twins.copy()
+    changed = DEFAULT.augment(twins, rng())
+    np.testing.assert_array_equal(twins, before)
+    assert len({image.tobytes() for image in changed} | {before[0].tobytes()}) == 9
+
+
+def test_augmentation_does_not_know_the_labels() -> None:
+    """No change may come with a class more often than with the other."""
+    images = rng(0).integers(0, 256, (8, 60, 60), np.uint8)
+    labels = np.array([0, 1] * 4, np.float32)
+    batches, swapped = (Batches(images, one, DEFAULT, seed=5) for one in (labels, 1 - labels))
+    np.testing.assert_array_equal(batches[0][0], swapped[0][0])
+    np.testing.assert_array_equal(batches[0][1], 1 - swapped[0][1])
+
+
+SHARES = {
+    "move": 1.0,
+    "paste_text": 0.3,
+    "swap_border": 0.7,
+    "erase_border": 0.15,
+    "bend_grey": 1.0,
+    "shift_grey": 1.0,
+    "compress": 0.2,
+    "coarsen": 0.2,
+    "blur": 0.2,
+    "sharpen": 0.2,
+    "shade": 0.2,
+    "add_noise": 0.2,
+}
+
+
+def test_each_change_meets_the_part_of_the_images_that_it_should(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images, met = 50 * 64, dict.fromkeys(SHARES, 0)
+
+    def watch(name: str) -> Callable[..., Tensor]:
+        def change(batch: Tensor, *_amounts: Any) -> Tensor:
+            met[name] += len(batch)
+            return batch
+
+        return change
+
+    for name in SHARES:
+        monkeypatch.setattr(perturbations, name, watch(name))
+    generator = rng()
+    for _ in range(50):
+        DEFAULT.augment(np.zeros((64, 4, 4, 1), np.float32), generator)
+    shares = {name: count / images for name, count in met.items()}
+    assert shares == pytest.approx(SHARES, abs=0.03)
+
+
+def test_a_change_meets_a_random_part_of_a_batch() -> None:
+    batch = np.zeros((1000, 1, 1, 1), np.float32)
+    changed = recipes._sometimes(0.3, batch, rng(), lambda some: some + 1)
+    assert set(changed.ravel()) == {0, 1}
+    assert changed.mean() == pytest.approx(0.3, abs=0.05)
+    assert not batch.any()
+
+
+@pytest.mark.parametrize(("chance", "n"), [(0.0, 8), (1.0, 1)])
+def test_a_change_that_would_meet_fewer_than_two_images_is_left_out(chance: float, n: int) -> None:
+    batch = noise(n)
+    changed = recipes._sometimes(chance, batch, rng(), lambda _some: pytest.fail("changed"))
+    np.testing.assert_array_equal(changed, batch)
+
+
+# The network of the default recipe
+
+
+def small_network(side: int = 500) -> keras.Model:
+    """In the place of EfficientNet: pooled, cropped and with dropout like it, 65 weights."""
+    layers = keras.layers
+    inputs = keras.Input((side, side, 1))
+    x = layers.AveragePooling2D(2)(inputs) if side == 500 else inputs
+    x = layers.Cropping2D(13)(x)
+    x = layers.Flatten()(layers.AveragePooling2D(28)(x))
+    outputs = layers.Dense(1, activation="sigmoid")(layers.Dropout(0.2)(x))
+    return keras.Model(inputs, outputs, name="default")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_and_deterministic() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "build_default_model", small_network)
+        patch.setattr(efficientnet_lite, "build_backbone", lambda _side: None)
+        patch.setattr(imagenet_weights, "load_imagenet_weights", lambda _backbone: None)
+        patch.setattr(imagenet_weights, "fold", lambda _backbone, _target: None)
+        tf.config.experimental.enable_op_determinism()
+        yield
+        disable_op_determinism()
+
+
+@pytest.fixture
+def compiled() -> Any:
+    keras.utils.set_random_seed(1)
+    return DEFAULT.build(100)
+
+
+def test_default_trains_on_pooled_images(compiled: Any) -> None:
+    assert DEFAULT.pool == 2
+    assert compiled.input_shape == (None, 250, 250, 1)
+
+
+def test_default_learns_as_its_facts_say(compiled: Any) -> None:
+    optimizer = compiled.optimizer
+    assert isinstance(optimizer, keras.optimizers.AdamW)
+    assert (optimizer.weight_decay, optimizer.clipnorm) == (0.02, 1.0)
+    assert (optimizer.use_ema, optimizer.ema_momentum) == (True, 0.99)
+    assert compiled.loss.get_config()["label_smoothing"] == 0.04
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 1e-5),
+        (50, (1e-5 + 5e-4) / 2),
+        (100, 5e-4),
+        (450, (5e-4 + 5e-6) / 2),  # half of the seven epochs after the first
+        (800, 5e-6),
+        (900, 5e-6),
+    ],
+)
+def test_learning_rate_rises_for_an_epoch_then_falls_by_a_cosine(
+    step: int, rate: float, compiled: Any
+) -> None:
+    schedule = compiled.optimizer._learning_rate
+    assert float(schedule(step)) == pytest.approx(rate, rel=1e-4)
+    assert DEFAULT.epochs * 100 == 800
+
+
+def test_default_ships_averaged_weights_that_take_whole_images(compiled: Any) -> None:
+    images, labels = noise(8, 250), np.array([[0], [1]] * 4, np.float32)
+    for _ in range(3):
+        compiled.train_on_batch(images, labels)
+    raw = compiled.get_weights()
+    averages = [average.numpy() for average in compiled.optimizer._model_variables_moving_average]
+
+    shipped = DEFAULT.finish(compiled)
+
+    assert_same_weights(shipped.get_weights(), averages)
+    assert any(np.any(one != average) for one, average in zip(raw, averages, strict=True))
+    assert shipped.input_shape == (None, 500, 500, 1)
+    assert not shipped.compiled
+
+
+# A run of the default recipe
+
+SHORT = replace(DEFAULT, batch_size=8, epochs=4)
+STEPS = 3  # an epoch: 12 + 12 images
+SEED = 7
+FILES = {"default.keras", "default.json", "history.csv", "history.png"}
+
+
+class Killed(BaseException):
+    """Stands in for the signal that ends a process."""
+
+
+@pytest.fixture(scope="module")
+def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """15 dark and 15 bright images, of which three each are held back."""
+    root = tmp_path_factory.mktemp("radiographs")
+    names = [f"NORMAL/IM-{number:04d}-0001.png" for number in range(115, 130)]
+    names += [f"PNEUMONIA/person{number}_virus_1.png" for number in range(1, 16)]
+    for number, name in enumerate(names):
+        grey = 60 if "NORMAL" in name else 190
+        path = root / "train" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded((rng(number).integers(-30, 30, (40, 40)) + grey).astype(np.uint8)))
+    return root
+
+
+class Watched:
+    """Keeps the weights after each step of a run; ends it in a chosen step, counted from 1."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, dies_after: int | None = None) -> None:
+        self.weights: list[Weights] = []
+
+        def on_train_batch_end(checkpoints: Any, batch: int, logs: Any = None) -> None:
+            self.weights.append(checkpoints.model.get_weights())
+            if len(self.weights) == dies_after:
+                raise Killed
+
+        patch.setattr(Checkpoints, "on_train_batch_end", on_train_batch_end)
+
+
+@pytest.fixture(scope="module")
+def watched(
+    radiographs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Weights]]:
+    """What a run writes that nothing interrupted, and the weights after each of its steps."""
+    out = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        steps = Watched(patch)
+        assert train(SHORT, radiographs, out, SEED) == out / "default.keras"
+    return out, steps.weights
+
+
+def shipped_by(out: Path) -> Weights:
+    weights: Weights = keras.models.load_model(out / "default.keras").get_weights()
+    return weights
+
+
+def history_of(out: Path) -> list[dict[str, float]]:
+    with (out / "history.csv").open(encoding="utf-8", newline="") as stream:
+        return [
+            {name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)
+        ]
+
+
+def assert_same_weights(found: Weights, expected: Weights) -> None:
+    for one, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, wanted)
+
+
+def test_run_ships_the_average_of_all_its_steps(watched: tuple[Path, list[Weights]]) -> None:
+    out, steps = watched
+    assert len(steps) == SHORT.epochs * STEPS
+    average = steps[0]
+    for weights in steps[1:]:
+        average = [0.99 * old + 0.01 * new for old, new in zip(average, weights, strict=True)]
+    distance = max(abs(raw - mean).max() for raw, mean in zip(steps[-1], average, strict=True))
+    assert distance > 1e-3  # so that the last weights could not be taken for the average
+    for found, expected in zip(shipped_by(out), average, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_run_ships_its_last_epoch_whichever_was_the_best(
+    watched: tuple[Path, list[Weights]],
+) -> None:
+    out, _ = watched
+    facts = read_spec(out / "default.json").training
+    assert (facts["epochs"], facts["shipped_epoch"]) == (4, 4)
+    assert facts["recipe_name"] == "default"
+    assert facts["recipe"] == {"batch_size": 8, "max_epochs": 4, **DEFAULT.facts}
+    assert [row["epoch"] for row in history_of(out)] == [1, 2, 3, 4]
+    assert {path.name for path in out.iterdir()} == FILES
+
+
+def test_a_better_epoch_before_the_last_is_not_shipped(
+    watched: tuple[Path, list[Weights]],
+    radiographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same run, with validation losses that say that its second epoch was the best."""
+    real = Checkpoints.on_epoch_end
+
+    def worse_after_the_second(checkpoints: Any, epoch: int, logs: Any = None) -> None:
+        real(checkpoints, epoch, {**logs, "val_loss": abs(epoch - 1) + 0.1})
+
+    monkeypatch.setattr(Checkpoints, "on_epoch_end", worse_after_the_second)
+    train(SHORT, radiographs, tmp_path, SEED)
+    losses = [row["val_loss"] for row in history_of(tmp_path)]
+    assert np.argmin(losses) == 1
+    assert_same_weights(shipped_by(tmp_path), shipped_by(watched[0]))
+
+
+def test_shipped_model_is_one_that_the_app_loads(watched: tuple[Path, list[Weights]]) -> None:
+    out, _ = watched
+    classifier = load_classifier(str(out / "default.keras"))
+    assert classifier.spec.name == "default"
+    assert classifier.spec.title == DEFAULT.title
+    assert classifier.remarks == ()
+    tensor = np.full((1, 500, 500, 1), 0.5, np.float32)
+    kernel, bias = shipped_by(out)
+    expected = 1 / (1 + np.exp(-(0.5 * kernel.sum() + bias[0])))
+    assert classifier.probabilities(tensor)[0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("step", [1, 5, 6, 11])
+def test_a_killed_run_ends_with_the_same_weights(
+    step: int, watched: tuple[Path, list[Weights]], radiographs: Path, tmp_path: Path
+) -> None:
+    whole, _ = watched
+    with pytest.MonkeyPatch.context() as patch:
+        Watched(patch, dies_after=step)
+        with pytest.raises(Killed, match="^$"):
+            train(SHORT, radiographs, tmp_path, SEED)
+    assert not (tmp_path / "default.keras").exists()
+
+    train(SHORT, radiographs, tmp_path, SEED)
+
+    assert_same_weights(shipped_by(tmp_path), shipped_by(whole))
+    for row, expected in zip(history_of(tmp_path), history_of(whole), strict=True):
+        assert row == pytest.approx(expected, rel=1e-6)
+    assert {path.name for path in tmp_path.iterdir()} == FILES
+
+
+def test_the_last_epoch_holds_optimizer_and_averages(
+    watched: tuple[Path, list[Weights]], radiographs: Path, tmp_path: Path
+) -> None:
+    """A run killed in its third epoch can be looked into."""
+    _, steps = watched
+    with pytest.MonkeyPatch.context() as patch:
+        Watched(patch, dies_after=2 * STEPS + 1)
+        with pytest.raises(Killed, match="^$"):
+            train(SHORT, radiographs, tmp_path, SEED)
+    left = keras.models.load_model(tmp_path / "checkpoint" / "epoch-02.keras")
+    assert_same_weights(left.get_weights(), steps[2 * STEPS - 1])
+    assert int(left.optimizer.iterations) == 2 * STEPS
+    averages = left.optimizer._model_variables_moving_average
+    assert [average.shape for average in averages] == [one.shape for one in steps[0]]

@@ -1,0 +1,205 @@
+"""One radiograph on the page: verdict, image, heatmap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from xray_classifier.app.export import offer_reports
+from xray_classifier.app.session import (
+    TURNS,
+    model_source,
+    shared_classifier,
+    shared_explainer,
+    shared_gate,
+)
+from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
+from xray_classifier.imaging.preprocessing import preprocess
+from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.inference.heatmap import OPACITY, Heatmap, caveat, overlay, shrink
+from xray_classifier.inference.pipeline import (
+    DEFAULTS,
+    NOT_VALID,
+    REJECTED,
+    Choices,
+    Result,
+    classify,
+    classify_radiograph,
+)
+from xray_classifier.inference.verdict import NORMAL, PNEUMONIA, UNCERTAIN, percent
+from xray_classifier.inference.warnings import NO_DIAGNOSIS, sentences
+from xray_classifier.inputs.decoding import decode
+from xray_classifier.models.gate import ADVICE
+from xray_classifier.models.operating_point import OperatingPoint
+from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
+
+COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
+
+
+def show_study(
+    data: bytes, name: str, choices: Choices = DEFAULTS, file_name: str = "", study: int = 1
+) -> None:
+    """Judge an image, show what came of it and offer reports.
+
+    Args:
+        data: the whole file.
+        name: of the model.
+        choices: what the visitor chose.
+        file_name: put into reports only on demand; empty if unknown.
+        study: the number that stands for the file in reports.
+    """
+    with TURNS:
+        _judge_and_show(data, name, choices, file_name, study)
+
+
+def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, study: int) -> None:
+    try:
+        radiograph = decode(data)
+        with st.spinner("Starting the model. After a pause this takes some seconds …"):
+            classifier, gate = shared_classifier(name, model_source(name)), shared_gate()
+        with st.spinner("Looking at the image …"):
+            result = classify_radiograph(radiograph, classifier, gate, choices)
+        if result.status == REJECTED and offer_output(result):
+            choices = replace(choices, enforce=False)
+            result = classify_radiograph(radiograph, classifier, gate, choices)
+    except UnreadableImageError as error:
+        st.error(str(error), icon=":material/broken_image:")
+    except ModelUnavailableError as error:
+        st.error(
+            f"The model cannot be used, so there is no verdict. {error}", icon=":material/error:"
+        )
+    else:
+        show(result, classifier.spec, name)
+        judge = partial(classify, data, classifier, gate, choices)
+        offer_reports(data, file_name, judge, classifier.spec, name, study)
+
+
+def show(result: Result, spec: ModelSpec, name: str) -> None:
+    """Show the verdict beside the radiograph; on a phone it comes first."""
+    left, right = st.columns([1, 1.3], gap="large")
+    judged = result.status != REJECTED
+    with left:
+        if judged:
+            show_verdict(result, spec)
+    with right:
+        asked = judged and st.toggle("Where did the model look?")
+        heatmap = heatmap_of(result.image, name) if asked else None
+        height, width = result.image.shape
+        caption = f"As decoded: {width} x {height} pixels, grey"
+        image = shrink(result.image)
+        if heatmap is None:
+            show_image(st.container(), image, caption)
+        else:
+            show_with_heatmap(image, caption, heatmap, spec)
+
+
+def heatmap_of(image: GreyImage, name: str) -> Heatmap | None:
+    """Compute a heatmap, or say why there is none."""
+    try:
+        with st.spinner("Asking the model …"):
+            return shared_explainer(name, model_source(name)).heatmap(preprocess(image))
+    except ModelUnavailableError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+def show_image(place: DeltaGenerator, image: GreyImage, caption: str) -> None:
+    """Show the radiograph."""
+    place.image(image, caption=caption, alt="The image as decoded", width="stretch")
+
+
+@st.fragment  # the slider draws this anew, and judges nothing again
+def show_with_heatmap(image: GreyImage, caption: str, heatmap: Heatmap, spec: ModelSpec) -> None:
+    """Show the radiograph beside its heatmap."""
+    opacity = st.slider("Opacity of the heatmap in %", 0, 100, round(100 * OPACITY), step=5)
+    left, right = st.columns(2)
+    left.image(
+        overlay(image, heatmap, opacity / 100),
+        caption="Heatmap: from violet, some effect, to yellow, most",
+        alt="The image under its heatmap",
+        width="stretch",
+    )
+    show_image(right, image, caption)
+    st.warning(caveat(heatmap, spec), icon=":material/warning:")
+
+
+def offer_output(result: Result) -> bool:
+    """Say why the gate rejects an image; ask whether the model's number is wanted all the same."""
+    st.error(
+        f"This is not something I can judge. {result.message} {ADVICE}", icon=":material/block:"
+    )
+    return st.toggle("Show the model's output anyway")
+
+
+def show_verdict(result: Result, spec: ModelSpec) -> None:
+    """State verdict, probability, operating point, model and what the reader should know."""
+    for sentence in sentences(result.warnings):
+        st.warning(sentence, icon=":material/warning:")
+    mark = "Not valid: " if NOT_VALID in result.warnings else ""
+    st.header(f"{mark}{headline(result)}", divider=COLOURS[str(result.verdict)])
+    probability = result.probability or 0.0
+    st.progress(probability, f"Probability of pneumonia {percent(probability)}")
+    if result.post_test_probability is not None:
+        after = result.post_test_probability
+        st.progress(after, f"With the pre-test probability given: {percent(after)}")
+    point = spec.point(result.operating_point)
+    st.markdown(explain_point(point))
+    st.markdown("  \n".join([*notes_on_numbers(point, spec), model_line(spec)]))
+    st.warning(NO_DIAGNOSIS, icon=":material/warning:")
+
+
+def headline(result: Result) -> str:
+    """Say the verdict in a few words."""
+    probability = result.probability or 0.0
+    if result.verdict == UNCERTAIN:
+        return "Uncertain" if NOT_VALID in result.warnings else "Uncertain: a human must decide"
+    chance = probability if result.verdict == PNEUMONIA else 1 - probability
+    return f"{str(result.verdict).capitalize()} {percent(chance)}"
+
+
+def explain_point(point: OperatingPoint) -> str:
+    """Say from which probability on which verdict is given."""
+    if point.low == point.high:
+        return f"Pneumonia is called from {percent(point.threshold)} on."
+    return (
+        f"Operating point *{point.name}*: normal below {percent(point.low)}, pneumonia from "
+        f"{percent(point.high)} on, and between them uncertain."
+    )
+
+
+def notes_on_numbers(point: OperatingPoint, spec: ModelSpec) -> list[str]:
+    """Say what the operating point gave where it was measured, and what the number assumes."""
+    notes = []
+    where, figures = measured(point, spec)
+    if figures:
+        parts = [
+            "{} {} ({} to {})".format(name, *map(percent, figures[name]))
+            for name in ("sensitivity", "specificity")
+        ]
+        notes.append(f"Measured {where}, without the uncertain verdict: {', '.join(parts)}.")
+    if spec.calibration_prevalence is not None:
+        notes.append(
+            f"The probability assumes that {percent(spec.calibration_prevalence)} of such "
+            "patients have pneumonia, as among those that the model learned from. Where it is "
+            "rarer, give a pre-test probability."
+        )
+    return notes
+
+
+def measured(point: OperatingPoint, spec: ModelSpec) -> tuple[str, Mapping[str, Any]]:
+    """Find what a point gave on the official test set, or else where it was fitted."""
+    found = spec.results.get(OFFICIAL_TEST, {})
+    if point.name in found.get("operating_points", {}):
+        where = f"on the {found['images']} images of the official test set"
+        return where, found["operating_points"][point.name]
+    return "out of fold, where it was fitted", point.out_of_fold
+
+
+def model_line(spec: ModelSpec) -> str:
+    """Name the model and its file."""
+    return f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)"

@@ -1,0 +1,103 @@
+"""Many studies of one visitor: judged a slice at a time, ranked, each with a thumbnail."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from PIL import Image
+
+from xray_classifier.batch.scoring import Row
+from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.inputs.sources import Source
+
+THUMBNAIL_SIDE = 72  # pixels
+Judge: TypeAlias = Callable[[Source], tuple[Row, GreyImage | None]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One file that was judged.
+
+    Attributes:
+        number: 1 for the first file of the upload.
+        row: what came of it.
+        thumbnail: the image as a `data:` URL; empty if it could not be read.
+    """
+
+    number: int
+    row: Row
+    thumbnail: str
+
+    @property
+    def word(self) -> str:
+        """The verdict, or the status of what has none."""
+        return self.row.verdict or self.row.status
+
+
+class Worklist:
+    """Files that are to be judged, and what came of those that were.
+
+    Args:
+        sources: by a key that tells the same file again; they are numbered from 1 in this order.
+        known: studies by key, of an earlier list; they are not judged again.
+
+    Attributes:
+        studies: what is judged so far, by key.
+    """
+
+    def __init__(self, sources: Mapping[str, Source], known: Mapping[str, Study]) -> None:
+        self._sources = dict(sources)
+        self.studies: dict[str, Study] = {}
+        self._waiting: dict[str, int] = {}  # numbers by key
+        for number, key in enumerate(sources, 1):
+            if key in known:
+                self.studies[key] = replace(known[key], number=number)
+            else:
+                self._waiting[key] = number
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every file is judged."""
+        return not self._waiting
+
+    def advance(self, judge: Judge, seconds: float) -> None:
+        """Judge one file, and more until so much time has gone by."""
+        deadline = time.monotonic() + seconds
+        while self._waiting:
+            key, number = next(iter(self._waiting.items()))
+            row, image = judge(self._sources[key])
+            self.studies[key] = Study(number, row, "" if image is None else thumbnail(image))
+            del self._waiting[key]
+            if time.monotonic() >= deadline:
+                break
+
+    def source(self, number: int) -> Source:
+        """Give the file of a study, judged or not."""
+        return list(self._sources.values())[number - 1]
+
+    def ranked(self) -> list[Study]:
+        """Order what is judged: likeliest pneumonia first, last what has no probability."""
+        return sorted(self.studies.values(), key=_rank)
+
+
+def thumbnail(image: GreyImage) -> str:
+    """Reduce an image to `THUMBNAIL_SIDE` pixels, as the `data:` URL of a JPEG."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _rank(study: Study) -> tuple[float, str, int]:
+    probability = study.row.probability
+    return (math.inf if probability is None else -probability, study.word, study.number)

@@ -1,0 +1,1 @@
+"""Many files to a row each: folders, archives, resumable runs, Ray."""

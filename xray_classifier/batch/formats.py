@@ -1,0 +1,73 @@
+"""Rows of `predict` to lines of text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, fields
+
+from xray_classifier.batch.scoring import Row
+from xray_classifier.inference.verdict import percent
+
+Lines = Iterator[tuple[str, Row | None]]
+"""Each line with the row that it shows, None for a heading."""
+
+
+def json_lines(rows: Iterable[Row]) -> Lines:
+    """Write each row as a JSON object."""
+    for row in rows:
+        yield json.dumps(asdict(row), allow_nan=False), row
+
+
+def csv_lines(rows: Iterable[Row]) -> Lines:
+    """Write a heading, then each row as comma-separated values; warnings joined with ";"."""
+    names = [entry.name for entry in fields(Row)]
+    yield _csv_line(names), None
+    for row in rows:
+        yield _csv_line(_csv_values(row, names)), row
+
+
+def csv_of_studies(rows: Mapping[int, Row], file_names: bool = False) -> str:
+    """Write rows by their study number, which stands in place of the file name unless asked."""
+    names = [entry.name for entry in fields(Row) if file_names or entry.name != "file"]
+    lines = [_csv_line(["study", *names])]
+    lines += [_csv_line([number, *_csv_values(rows[number], names)]) for number in sorted(rows)]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def table_lines(rows: Iterable[Row]) -> Lines:
+    """Write each row for people: verdict, probability of pneumonia, file, warnings or failure."""
+    yield f"{'verdict':12}{'pneumonia':>12}  file", None
+    for row in rows:
+        file = "".join(_shown(sign) for sign in row.file)
+        if row.probability is None:
+            yield f"{row.status:12}{'':12}  {file}: {row.message}", row
+        else:
+            marks = f"  ({', '.join(row.warnings)})" if row.warnings else ""
+            yield f"{row.verdict:12}{percent(row.probability):>12}  {file}{marks}", row
+
+
+FORMATS: dict[str, Callable[[Iterable[Row]], Lines]] = {
+    "jsonl": json_lines,
+    "csv": csv_lines,
+    "table": table_lines,
+}
+
+
+def _shown(sign: str) -> str:
+    """Escape what would break a line, and the sign that escapes."""
+    return sign if sign.isprintable() and sign != "\\" else ascii(sign)[1:-1]
+
+
+def _csv_values(row: Row, names: list[str]) -> list[object]:
+    values = asdict(row) | {"warnings": ";".join(row.warnings)}
+    return ["" if values[name] is None else values[name] for name in names]
+
+
+def _csv_line(values: list[object] | list[str]) -> str:
+    stream = io.StringIO()
+    # Until Python 3.13 line breaks in a name are quoted only if the terminator holds them.
+    csv.writer(stream, lineterminator="\r\n").writerow(values)
+    return stream.getvalue().removesuffix("\r\n")

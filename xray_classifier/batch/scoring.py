@@ -1,0 +1,159 @@
+"""Files and folders to one row each: what `predict` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from xray_classifier.batch.prefetch import map_ahead
+from xray_classifier.errors import RejectedImageError, UnreadableImageError
+from xray_classifier.imaging.preprocessing import squeeze
+from xray_classifier.imaging.radiograph import GreyImage, Radiograph
+from xray_classifier.inference.pipeline import (
+    DEFAULTS,
+    REJECTED,
+    Choices,
+    Result,
+    classify_radiographs,
+)
+from xray_classifier.inputs.decoding import decode
+from xray_classifier.inputs.sources import Readable, Source, sources_of_files
+from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.gate import Gate
+
+UNREADABLE = "unreadable"
+
+WORKERS = 2
+"""Threads that decode: with more, as many more large images would be in memory at once."""
+
+AHEAD = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one file.
+
+    Attributes:
+        file: the path as given, joined with the path inside a given folder, "/"-separated; for a
+            member of a ZIP archive `a.zip!/member`.
+        status: "ok", "unreadable", or "rejected" as no chest radiograph.
+        probability: of pneumonia, in [0, 1]; None unless ok.
+        verdict: "normal", "pneumonia" or "uncertain"; None unless ok.
+        threshold: of the operating point, on the scale of `probability`.
+        model: the model's name.
+        message: why there is no verdict; empty if ok.
+        warnings: code words of `cautions` for what a reader of the verdict should know.
+        operating_point: the name of the one that was applied.
+        post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
+            without one, or unless ok.
+    """
+
+    file: str
+    status: str
+    probability: float | None
+    verdict: str | None
+    threshold: float
+    model: str
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+    operating_point: str = ""
+    post_test_probability: float | None = None
+
+
+def score(
+    files: Mapping[str, Readable],
+    classifier: Classifier,
+    gate: Gate | None = None,
+    choices: Choices = DEFAULTS,
+) -> Iterator[Row]:
+    """Judge files in their order, as `classify` does; what cannot be judged becomes a row, too.
+
+    ZIP archives are told by their content, and each member becomes a row. Files are read and
+    decoded in threads while the model computes, and judged in batches of the model's `batch_size`.
+
+    Raises:
+        ModelUnavailableError: the model lacks what was chosen.
+    """
+    classifier.spec.point(choices.operating_point)  # before any work, and without a file, too
+    size = classifier.batch_size
+    prepared = map_ahead(_prepare, sources_of_files(files), WORKERS, AHEAD + size)
+    while batch := [(source.name, future.result) for source, future in islice(prepared, size)]:
+        yield from (row for row, _ in _judge(batch, classifier, gate, choices))
+
+
+def judge_source(
+    source: Source,
+    classifier: Classifier,
+    gate: Gate | None = None,
+    choices: Choices = DEFAULTS,
+) -> tuple[Row, GreyImage | None]:
+    """Judge one file, as `classify` does: its row, and its image if it could be read.
+
+    Raises:
+        ModelUnavailableError: the model lacks what was chosen.
+    """
+    batch = [(source.name, lambda: decode(source.read()))]
+    return next(_judge(batch, classifier, gate, choices))
+
+
+def _judge(
+    batch: Sequence[tuple[str, Callable[[], Radiograph]]],
+    classifier: Classifier,
+    gate: Gate | None,
+    choices: Choices,
+) -> Iterator[tuple[Row, GreyImage | None]]:
+    """Judge at once what can be read of some files; give each one's row, and its image."""
+    found = [(name, _attempt(prepare)) for name, prepare in batch]
+    readable = [what for _, what in found if isinstance(what, Radiograph)]
+    results = iter(classify_radiographs(readable, classifier, gate, choices))
+    for name, what in found:
+        if isinstance(what, Radiograph):
+            result = next(results)
+            yield (
+                _row(name, result.status, result.message, classifier, choices, result),
+                result.image,
+            )
+        else:
+            yield _row(name, *what, classifier, choices), None
+
+
+def _attempt(prepare: Callable[[], Radiograph]) -> Radiograph | tuple[str, str]:
+    """Give the radiograph, or status and message of a file that is none."""
+    try:
+        return prepare()
+    except RejectedImageError as error:
+        return REJECTED, str(error)
+    except UnreadableImageError as error:
+        return UNREADABLE, str(error)
+    except OSError as error:
+        return UNREADABLE, f"The file cannot be read: {error.strerror}."
+
+
+def _row(
+    name: str,
+    status: str,
+    message: str,
+    classifier: Classifier,
+    choices: Choices,
+    result: Result | None = None,
+) -> Row:
+    point = classifier.spec.point(choices.operating_point)
+    return Row(
+        file=name,
+        status=status,
+        probability=result.probability if result else None,
+        verdict=result.verdict if result else None,
+        threshold=point.threshold,
+        model=classifier.spec.name,
+        message=message,
+        warnings=result.warnings if result else (),
+        operating_point=point.name,
+        post_test_probability=result.post_test_probability if result else None,
+    )
+
+
+def _prepare(source: Source) -> Radiograph:
+    """Do all that needs no model. What waits for one takes 250 kB, whatever the file's size."""
+    radiograph = decode(source.read())
+    return Radiograph(squeeze(radiograph.image), radiograph.warnings)

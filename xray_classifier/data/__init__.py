@@ -1,0 +1,1 @@
+"""Labelled radiographs on disk: reading, splitting by patient, auditing, fetching."""

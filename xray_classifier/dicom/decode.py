@@ -1,0 +1,62 @@
+"""A DICOM file to a radiograph: the way through the `dicom_*` modules.
+
+`dicom_file` reads the elements, `dicom_header` judges what they say, `dicom_pixels` unpacks the
+stored pixels and `dicom_display` makes them grey. pydicom is imported with the first DICOM file,
+so other formats do not wait for it.
+
+Names, identifiers and dates of a patient are neither logged nor kept, nor part of any message:
+errors from below are not chained, since their texts may quote the header.
+"""
+
+from __future__ import annotations
+
+from xray_classifier.errors import UnreadableImageError
+from xray_classifier.imaging.radiograph import Radiograph
+
+_PREAMBLE = 128  # bytes
+_MARK = b"DICM"
+# How a data set without preamble begins: the tags (0002,00xx) or (0008,00xx) in little-endian,
+# or (0008,00xx) in big-endian byte order.
+_LITTLE_ENDIAN_GROUPS = (b"\x02\x00", b"\x08\x00")
+_BIG_ENDIAN_GROUP = b"\x00\x08\x00"
+_UID_ROOT = b"1.2.840.10008."  # begins every class and transfer syntax of the standard
+_UID_REACH = 4096  # bytes; the class stands among the first elements
+
+
+def is_dicom(data: bytes) -> bool:
+    """Tell from the content whether a file is DICOM, with or without the preamble."""
+    if data[_PREAMBLE : _PREAMBLE + len(_MARK)] == _MARK:
+        return True
+    little = data[:2] in _LITTLE_ENDIAN_GROUPS and data[3:4] == b"\0"
+    return (little or data[:3] == _BIG_ENDIAN_GROUP) and _UID_ROOT in data[:_UID_REACH]
+
+
+def decode_dicom(data: bytes) -> Radiograph:
+    """Decode a DICOM file that `is_dicom` has recognised.
+
+    Returns:
+        The image as a viewer would show it, scaled as `dicom_display` says, and the warnings that
+        `dicom_header` finds.
+
+    Raises:
+        UnreadableImageError: damaged, of an unknown compression, several frames, no pixels, or by
+            its header no chest radiograph. The message holds no name, identifier or date.
+    """
+    from xray_classifier.dicom.display import to_grey
+    from xray_classifier.dicom.header import check_is_chest_radiograph, find_cautions
+    from xray_classifier.dicom.layout import read_layout
+    from xray_classifier.dicom.pixels import unpack
+    from xray_classifier.dicom.reader import read
+
+    try:
+        file = read(data, _PREAMBLE + len(_MARK) if data[_PREAMBLE:].startswith(_MARK) else 0)
+        check_is_chest_radiograph(file)
+        layout = read_layout(file.header)
+        image = to_grey(unpack(file, layout), layout, file.header)
+        return Radiograph(image, find_cautions(file.header))
+    except UnreadableImageError:
+        raise
+    except Exception:  # whatever broken or lying bytes lead the libraries into  # noqa: BLE001
+        raise UnreadableImageError(
+            "The DICOM file is damaged or incomplete. Export it again."
+        ) from None

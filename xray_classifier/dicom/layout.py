@@ -1,0 +1,129 @@
+"""How the header of a DICOM file says that its pixels are stored (PS3.3 C.7.6.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xray_classifier.dicom.reader import Header
+from xray_classifier.errors import UnreadableImageError
+from xray_classifier.imaging.radiograph import check_extent
+
+MAX_SAMPLES = 38_000_000
+"""Pixels times channels; OpenJPEG takes 6 bytes for each. A detector has at most 4300 x 4300."""
+
+NEGATIVE, PALETTE, RGB, SUBSAMPLED = "MONOCHROME1", "PALETTE COLOR", "RGB", "YBR_FULL_422"
+_ONE_SAMPLE = {NEGATIVE, "MONOCHROME2", PALETTE}
+_THREE_SAMPLES = {RGB, "YBR_FULL", SUBSAMPLED, "YBR_RCT", "YBR_ICT"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How pixels are stored.
+
+    Attributes:
+        rows: height in pixels.
+        columns: width in pixels.
+        samples: 1, or 3 for colour.
+        photometric: what the samples mean, for example "MONOCHROME2".
+        allocated: bits for each sample, 8 or 16.
+        bits: bits of them in use.
+        shift: unused bits below those in use.
+        signed: whether samples are two's complement.
+        planar: whether each channel is stored for itself.
+    """
+
+    rows: int
+    columns: int
+    samples: int
+    photometric: str
+    allocated: int
+    bits: int
+    shift: int
+    signed: bool
+    planar: bool
+
+
+def read_layout(header: Header) -> Layout:
+    """Read how pixels are stored, and refuse what cannot be one picture.
+
+    Raises:
+        UnreadableImageError: a tag is missing or impossible, several frames, too large, too small
+            or too deep.
+    """
+    _check_frames(header)
+    rows, columns, samples = _extent(header)
+    allocated, bits, shift = _depth(header)
+    return Layout(
+        rows=rows,
+        columns=columns,
+        samples=samples,
+        photometric=_photometric(header, samples),
+        allocated=allocated,
+        bits=bits,
+        shift=shift,
+        signed=header.integer("PixelRepresentation") == 1,
+        planar=header.integer("PlanarConfiguration") == 1,
+    )
+
+
+def _check_frames(header: Header) -> None:
+    frames = header.integer("NumberOfFrames")
+    if frames not in (None, 1):
+        raise UnreadableImageError(
+            f"The DICOM file holds {frames} frames, says Number of Frames (0028,0008); exactly "
+            "one is wanted. Export the radiograph alone."
+        )
+
+
+def _extent(header: Header) -> tuple[int, int, int]:
+    rows = _wanted(header, "Rows", "Rows (0028,0010)")
+    columns = _wanted(header, "Columns", "Columns (0028,0011)")
+    samples = _wanted(header, "SamplesPerPixel", "Samples per Pixel (0028,0002)")
+    check_extent(columns, rows)
+    if samples not in (1, 3):
+        raise UnreadableImageError(
+            f"The DICOM image has {samples} values for each pixel, says Samples per Pixel "
+            "(0028,0002); 1 (grey) or 3 (colour) are wanted. Export the radiograph in grey."
+        )
+    if rows * columns * samples > MAX_SAMPLES:
+        raise UnreadableImageError(
+            f"The DICOM image has {columns} x {rows} pixels of {samples} values each; the limit "
+            f"is {MAX_SAMPLES // 1_000_000} million values. Export it smaller."
+        )
+    return rows, columns, samples
+
+
+def _depth(header: Header) -> tuple[int, int, int]:
+    allocated = _wanted(header, "BitsAllocated", "Bits Allocated (0028,0100)")
+    bits = _wanted(header, "BitsStored", "Bits Stored (0028,0101)")
+    high = header.integer("HighBit")
+    shift = 0 if high is None else high + 1 - bits
+    if allocated not in (8, 16) or not 2 <= bits <= allocated or not 0 <= shift <= allocated - bits:
+        raise UnreadableImageError(
+            f"The DICOM image keeps {bits} bits in {allocated} from bit {shift} on, say Bits "
+            "Allocated (0028,0100), Bits Stored (0028,0101) and High Bit (0028,0102); up to 16 "
+            "bits in 8 or 16 are wanted. Export the radiograph again."
+        )
+    return allocated, bits, shift
+
+
+def _photometric(header: Header, samples: int) -> str:
+    photometric = header.text("PhotometricInterpretation")
+    known = _ONE_SAMPLE if samples == 1 else _THREE_SAMPLES
+    if photometric not in known:
+        raise UnreadableImageError(
+            f"The DICOM image has {samples} values for each pixel, but its Photometric "
+            f"Interpretation (0028,0004) is none of {', '.join(sorted(known))}. Export the "
+            "radiograph in grey."
+        )
+    return photometric
+
+
+def _wanted(header: Header, keyword: str, tag: str) -> int:
+    value = header.integer(keyword)
+    if value is None:
+        raise UnreadableImageError(
+            f"The DICOM file does not say how its pixels are stored: {tag} is missing or damaged. "
+            "Export the radiograph again."
+        )
+    return value

@@ -1,0 +1,54 @@
+"""Points of the curves that the model page and the model card draw."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import roc_curve
+
+from xray_classifier.evaluation.metrics import Labels, Probabilities, calibration_bins
+
+Points = list[list[float]]
+
+POINTS = 100
+COVERAGES = np.linspace(1, 0.5, 26)
+
+
+def curves_of(labels: Labels, probabilities: Probabilities, threshold: float) -> dict[str, Points]:
+    """Compute all curves.
+
+    Args:
+        labels: shape (n,), both classes.
+        probabilities: of pneumonia, shape (n,), in [0, 1].
+        threshold: of the forced verdicts.
+
+    Returns:
+        `roc`: [false positive rate, true positive rate]; `reliability`: [mean probability,
+        fraction with pneumonia, images] of 15 bins; `coverage`: [fraction decided, fraction of
+        these that are right].
+    """
+    return {
+        "roc": roc(labels, probabilities),
+        "reliability": [list(point) for point in calibration_bins(labels, probabilities)],
+        "coverage": coverage(labels, probabilities, threshold),
+    }
+
+
+def roc(labels: Labels, probabilities: Probabilities) -> Points:
+    """Give the ROC curve, at most 100 points of it: [false positive rate, true positive rate]."""
+    false_rate, true_rate, _ = roc_curve(labels, probabilities)
+    chosen = np.unique(np.linspace(0, len(false_rate) - 1, POINTS).round().astype(int))
+    return [
+        [round(float(x), 5), round(float(y), 5)]
+        for x, y in zip(false_rate[chosen], true_rate[chosen], strict=True)
+    ]
+
+
+def coverage(labels: Labels, probabilities: Probabilities, threshold: float) -> Points:
+    """Leave ever more images undecided, those nearest to the threshold in logits first."""
+    inside = np.clip(probabilities, 1e-7, 1 - 1e-7)
+    distance = np.abs(np.log(inside / (1 - inside)) - np.log(threshold / (1 - threshold)))
+    order = np.argsort(-distance, kind="stable")
+    right = ((probabilities >= threshold) == (labels == 1))[order]
+    n = len(right)
+    counts = [max(1, round(fraction * n)) for fraction in COVERAGES]
+    return [[round(count / n, 4), round(float(right[:count].mean()), 5)] for count in counts]

@@ -1,0 +1,210 @@
+"""Labels and probabilities to figures, with intervals that resample patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xray_classifier.models.operating_point import OperatingPoint
+
+RESAMPLES = 2000
+BINS = 15
+
+Labels = NDArray[np.intp]
+Probabilities = NDArray[np.float64]
+Weights = NDArray[np.intp]
+
+
+def measure(
+    labels: Labels, probabilities: Probabilities, threshold: float, weights: Weights | None = None
+) -> dict[str, float]:
+    """Compute the figures of a classifier.
+
+    Args:
+        labels: shape (n,), 0 = normal, 1 = pneumonia; both must occur.
+        probabilities: of pneumonia, shape (n,), in [0, 1].
+        threshold: pneumonia is called at this probability or above.
+        weights: how often each image counts, shape (n,); once each without it.
+
+    Returns:
+        loss (mean binary cross-entropy in nats), accuracy, sensitivity, specificity, auc (area
+        under the ROC curve), brier (mean squared error) and ece (see `calibration_error`).
+    """
+    weights = _counted(labels, weights)
+    return {
+        "loss": _cross_entropy(labels, probabilities, weights),
+        **_forced(labels, probabilities, threshold, weights),
+        "auc": area(labels, probabilities, weights),
+        "brier": float(np.average((probabilities - labels) ** 2, weights=weights)),
+        "ece": calibration_error(labels, probabilities, weights),
+    }
+
+
+def measure_point(
+    labels: Labels,
+    probabilities: Probabilities,
+    point: OperatingPoint,
+    weights: Weights | None = None,
+) -> dict[str, float]:
+    """Compute what an operating point gives; arguments as for `measure`.
+
+    Returns:
+        sensitivity, specificity and accuracy of forced verdicts; undecided, the fraction within
+        the band; decided_right, the accuracy of the rest (1 if there is none).
+    """
+    weights = _counted(labels, weights)
+    forced = _forced(labels, probabilities, point.threshold, weights)
+    undecided = (probabilities >= point.low) & (probabilities < point.high)
+    decided = weights * ~undecided
+    right = (probabilities >= point.threshold) == (labels == 1)
+    return forced | {
+        "undecided": float(np.average(undecided, weights=weights)),
+        "decided_right": float(np.average(right, weights=decided)) if decided.any() else 1.0,
+    }
+
+
+def area(labels: Labels, probabilities: Probabilities, weights: Weights) -> float:
+    """Give the area under the ROC curve.
+
+    It is the chance that an ill image has the higher probability, equal ones counted half.
+    Arguments as for `measure`.
+    """
+    _, group_of = np.unique(probabilities, return_inverse=True)
+    ill = np.bincount(group_of, weights * (labels == 1))
+    well = np.bincount(group_of, weights * (labels == 0))
+    below = np.cumsum(well) - well
+    return float((ill * (below + well / 2)).sum() / (ill.sum() * well.sum()))
+
+
+def calibration_bins(
+    labels: Labels, probabilities: Probabilities, weights: Weights | None = None
+) -> list[tuple[float, float, float]]:
+    """Divide images, ordered by probability, into 15 bins of equal mass.
+
+    Returns:
+        For each bin that is not empty (mean probability, fraction with pneumonia, weight).
+    """
+    order = np.argsort(probabilities, kind="stable")
+    counted = _counted(labels, weights)[order]
+    middle = np.cumsum(counted) - counted / 2
+    bin_of = np.minimum((BINS * middle / counted.sum()).astype(np.intp), BINS - 1)
+    mass = np.bincount(bin_of, counted, BINS)
+    predicted = np.bincount(bin_of, counted * probabilities[order], BINS)
+    observed = np.bincount(bin_of, counted * labels[order], BINS)
+    return [
+        (float(p / n), float(y / n), float(n))
+        for p, y, n in zip(predicted, observed, mass, strict=True)
+        if n
+    ]
+
+
+def calibration_error(
+    labels: Labels, probabilities: Probabilities, weights: Weights | None = None
+) -> float:
+    """Give the expected calibration error over 15 bins of equal mass (Nguyen and O'Connor 2015)."""
+    bins = calibration_bins(labels, probabilities, weights)
+    total = sum(n for _, _, n in bins)
+    return sum(n * abs(p - y) for p, y, n in bins) / total
+
+
+def patient_intervals(
+    figures: Callable[[Weights], dict[str, float]],
+    labels: Labels,
+    patients: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Bootstrap 95 % percentile intervals of figures over patients.
+
+    Images of one child resemble each other, so whole patients are drawn with replacement, each
+    with all of its images (the cluster bootstrap; Field and Welsh, JRSS B 69, 2007). A draw that
+    lacks a class is drawn again.
+
+    Args:
+        figures: computes them, given how often each image counts, shape (n,).
+        labels: shape (n,); both classes must occur.
+        patients: of each image.
+        resamples: how many draws.
+        seed: of the draws.
+    """
+    _, patient_of = np.unique(np.asarray(patients), return_inverse=True)
+    count = patient_of.max() + 1
+    rng = np.random.default_rng(seed)
+    draws: list[dict[str, float]] = []
+    while len(draws) < resamples:
+        times = np.bincount(rng.integers(count, size=count), minlength=count)
+        weights = times[patient_of]
+        if len(np.unique(labels[weights > 0])) == 2:
+            draws.append(figures(weights))
+    intervals = {}
+    for name in draws[0]:
+        low, high = np.percentile([draw[name] for draw in draws], [2.5, 97.5])
+        intervals[name] = (float(low), float(high))
+    return intervals
+
+
+def with_intervals(
+    figures: Callable[[Weights], dict[str, float]],
+    labels: Labels,
+    patients: Sequence[str],
+    resamples: int = RESAMPLES,
+) -> dict[str, list[float]]:
+    """Give each figure as [value, low, high] with its interval over patients."""
+    values = figures(np.ones(len(labels), np.intp))
+    intervals = patient_intervals(figures, labels, patients, resamples)
+    return {name: [value, *intervals[name]] for name, value in values.items()}
+
+
+def confusion(labels: Labels, probabilities: Probabilities, threshold: float) -> NDArray[np.intp]:
+    """Count [[true normal, false pneumonia], [false normal, true pneumonia]]."""
+    called = (probabilities >= threshold).astype(np.intp)
+    return np.bincount(2 * labels + called, minlength=4).reshape(2, 2)
+
+
+def predictive_values(
+    sensitivity: float, specificity: float, prevalence: float
+) -> tuple[float, float]:
+    """Give (PPV, NPV) at a prevalence, by Bayes; all in [0, 1].
+
+    >>> [round(value, 3) for value in predictive_values(0.9, 0.8, 0.1)]
+    [0.333, 0.986]
+    """
+    ill, well = prevalence, 1 - prevalence
+    called = sensitivity * ill + (1 - specificity) * well
+    cleared = specificity * well + (1 - sensitivity) * ill
+    return sensitivity * ill / called, specificity * well / cleared
+
+
+def wilson_interval(right: int, n: int) -> tuple[float, float]:
+    """Give Wilson's 95 % interval of a proportion (JASA 22, 1927), where no patients are known."""
+    z = 1.959964
+    centre = (right + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * np.sqrt(right * (n - right) / n + z**2 / 4)
+    return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
+
+
+def _counted(labels: Labels, weights: Weights | None) -> Weights:
+    return np.ones(len(labels), np.intp) if weights is None else weights
+
+
+# scikit-learn's functions give the same (a test compares) and take ten times as long for their
+# checks of the arguments: too long for thousands of bootstrap samples.
+
+
+def _cross_entropy(labels: Labels, probabilities: Probabilities, weights: Weights) -> float:
+    tiny = np.finfo(float).eps
+    of_truth = np.where(labels == 1, probabilities, 1 - probabilities)
+    return float(np.average(-np.log(np.clip(of_truth, tiny, 1)), weights=weights))
+
+
+def _forced(
+    labels: Labels, probabilities: Probabilities, threshold: float, weights: Weights
+) -> dict[str, float]:
+    right = (probabilities >= threshold) == (labels == 1)
+    return {
+        "accuracy": float(np.average(right, weights=weights)),
+        "sensitivity": float(np.average(right, weights=weights * (labels == 1))),
+        "specificity": float(np.average(right, weights=weights * (labels == 0))),
+    }

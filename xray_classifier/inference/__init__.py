@@ -1,0 +1,1 @@
+"""A radiograph to its result: probability, verdict, warnings and heatmap."""

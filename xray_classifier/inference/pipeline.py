@@ -1,0 +1,159 @@
+"""The whole way from the bytes of a file to a result, for the page and the command line alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xray_classifier.imaging.preprocessing import preprocess
+from xray_classifier.imaging.radiograph import GreyImage, Radiograph
+from xray_classifier.inference.prevalence import post_test
+from xray_classifier.inference.verdict import judge
+from xray_classifier.inputs.decoding import decode
+from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.gate import OUTSIDE_POPULATION, PASSED, Gate, Opinion
+from xray_classifier.models.operating_point import FIXED
+from xray_classifier.models.spec import ModelSpec
+
+OK, REJECTED = "ok", "rejected"
+NOT_VALID = "not_valid"
+"""Warns that the gate would have rejected the image: the number means nothing."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user may choose about how an image is judged.
+
+    Attributes:
+        operating_point: name of one of the model's; None for its default.
+        pretest: probability of pneumonia without the radiograph, in (0, 1); None for none.
+        enforce: False to let the model judge what the gate rejects, with the warning "not_valid".
+    """
+
+    operating_point: str | None = None
+    pretest: float | None = None
+    enforce: bool = True
+
+
+DEFAULTS = Choices()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one image.
+
+    Attributes:
+        image: the radiograph as decoded, shape (height, width), uint8.
+        threshold: of the operating point that was applied, on the scale of `probability`.
+        status: "ok", or "rejected" by the gate.
+        probability: of pneumonia, in [0, 1], at the prevalence that the model was calibrated for;
+            None if rejected.
+        verdict: "normal", "pneumonia" or "uncertain"; None if rejected.
+        message: why it is rejected; empty if ok.
+        warnings: code words of `cautions` for what a reader of the verdict should know.
+        operating_point: the name of the one that was applied.
+        post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
+            without one, or if rejected.
+    """
+
+    image: GreyImage
+    threshold: float
+    status: str = OK
+    probability: float | None = None
+    verdict: str | None = None
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+    operating_point: str = FIXED
+    post_test_probability: float | None = None
+
+
+def classify(
+    data: bytes, classifier: Classifier, gate: Gate | None = None, choices: Choices = DEFAULTS
+) -> Result:
+    """Decode a file, let the gate look at it and, if it passes, a model judge it.
+
+    Args:
+        data: the whole image file.
+        classifier: the model.
+        gate: None to measure the classifier alone.
+        choices: what the user chose.
+
+    Raises:
+        UnreadableImageError: the bytes are not an image that can be judged.
+        ModelUnavailableError: the model's answer is no probability, or it lacks what was chosen.
+        ValueError: the pre-test probability is not between 0 and 1.
+    """
+    return classify_radiograph(decode(data), classifier, gate, choices)
+
+
+def classify_radiograph(
+    radiograph: Radiograph,
+    classifier: Classifier,
+    gate: Gate | None = None,
+    choices: Choices = DEFAULTS,
+) -> Result:
+    """Do the same for a decoded radiograph; its warnings are handed on to the result."""
+    return classify_radiographs([radiograph], classifier, gate, choices)[0]
+
+
+def classify_radiographs(
+    radiographs: Sequence[Radiograph],
+    classifier: Classifier,
+    gate: Gate | None = None,
+    choices: Choices = DEFAULTS,
+) -> list[Result]:
+    """Do the same for several at once, which takes less time for each."""
+    if not radiographs:
+        return []
+    tensors = np.stack([preprocess(radiograph.image) for radiograph in radiographs])
+    opinions = gate.judge_batch(tensors) if gate else [PASSED] * len(tensors)
+    judged = [not (opinion.reason and choices.enforce) for opinion in opinions]
+    probabilities = iter(classifier.probabilities(tensors[judged]))
+    return [
+        _result(radiograph, opinion, float(next(probabilities)), classifier.spec, choices)
+        if passed
+        else _rejection(radiograph, opinion, classifier.spec, choices)
+        for radiograph, opinion, passed in zip(radiographs, opinions, judged, strict=True)
+    ]
+
+
+def _rejection(
+    radiograph: Radiograph, opinion: Opinion, spec: ModelSpec, choices: Choices
+) -> Result:
+    point = spec.point(choices.operating_point)
+    return Result(
+        radiograph.image,
+        point.threshold,
+        REJECTED,
+        message=opinion.reason,
+        warnings=radiograph.warnings,
+        operating_point=point.name,
+    )
+
+
+def _result(
+    radiograph: Radiograph,
+    opinion: Opinion,
+    probability: float,
+    spec: ModelSpec,
+    choices: Choices,
+) -> Result:
+    point = spec.point(choices.operating_point)
+    warnings = radiograph.warnings
+    if opinion.reason:
+        warnings = (*warnings, NOT_VALID)
+    elif opinion.outside_population:
+        warnings = (*warnings, OUTSIDE_POPULATION)
+    pretest = choices.pretest
+    return Result(
+        radiograph.image,
+        point.threshold,
+        OK,
+        probability,
+        judge(probability, point),
+        warnings=warnings,
+        operating_point=point.name,
+        post_test_probability=None if pretest is None else post_test(probability, spec, pretest),
+    )

@@ -1,0 +1,1 @@
+"""What was measured to the tables of the model card, the README and the docs."""

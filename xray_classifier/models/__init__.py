@@ -1,0 +1,1 @@
+"""Trained networks with their facts: load, verify and run the classifier and the gate."""

