@@ -42,7 +42,7 @@ def verdict(image: str) -> None:
 
     data = Path(image).read_bytes()
     _answer(
-        classify(data, load_classifier(), load_gate(), choices=Choices(enforce=False)).probability
+        classify(data, load_classifier(), load_gate(), choices=Choices(use_gate=False)).probability
     )
 
 
@@ -56,7 +56,7 @@ def verdicts(folder: str, *counts: str) -> None:
     classifier, gate = load_classifier(), load_gate()
     resident = {}
     for number in range(1, max(map(int, counts)) + 1):
-        classify(files[number % len(files)], classifier, gate, choices=Choices(enforce=False))
+        classify(files[number % len(files)], classifier, gate, choices=Choices(use_gate=False))
         if str(number) in counts:
             resident[str(number)] = _resident()
     _answer(resident)
@@ -85,7 +85,7 @@ def where_memory_goes(image: str) -> None:
     from xray_classifier.inputs.decoding import decode
 
     data = Path(image).read_bytes()
-    classify(data, classifier, gate, choices=Choices(enforce=False))
+    classify(data, classifier, gate, choices=Choices(use_gate=False))
     steps["first verdict"] = _resident()
     Explainer(classifier).heatmap(preprocess(decode(data).image))
     steps["first heatmap"] = _resident()
@@ -105,7 +105,7 @@ def folder_peak(folder: str, model: str) -> None:
     classifier, gate = load_classifier(model), load_gate()
     start = time.perf_counter()
     rows = sum(
-        1 for _ in score(list_files([folder]), classifier, gate, choices=Choices(enforce=False))
+        1 for _ in score(list_files([folder]), classifier, gate, choices=Choices(use_gate=False))
     )
     seconds = time.perf_counter() - start
     _answer({"images": rows, "seconds": seconds, "peak_mb": _peak()})
@@ -124,7 +124,7 @@ def image_peak(image: str) -> None:
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        classify(data, classifier, gate, choices=Choices(enforce=False))
+        classify(data, classifier, gate, choices=Choices(use_gate=False))
         seconds.append(time.perf_counter() - start)
     _answer({"seconds": seconds, "peak_mb": _peak()})
 

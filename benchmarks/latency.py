@@ -102,7 +102,7 @@ def time_default(data: bytes, classifier: Classifier, gate: Gate, rounds: int) -
     explainer, tensor = Explainer(classifier), preprocess(decode(data).image)
     seconds = take_turns(
         {  # not enforced, so that the model judges in any case
-            "verdict": lambda: classify(data, classifier, gate, choices=Choices(enforce=False)),
+            "verdict": lambda: classify(data, classifier, gate, choices=Choices(use_gate=False)),
             "heatmap": lambda: explainer.heatmap(tensor),
         },
         rounds,

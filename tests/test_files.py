@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from xray_classifier.errors import OutputError
-from xray_classifier.files import replace_atomically, sha256_of
+from xray_classifier.files import replace_atomically, sha256_of, write_json
 
 
 def test_new_file_is_whole_and_alone(tmp_path: Path) -> None:
@@ -99,3 +99,17 @@ def test_place_below_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=refusal), replace_atomically(target):
         pass
     assert (tmp_path / "notes.txt").read_text() == "kept"
+
+
+def test_json_is_indented_and_ends_with_a_line_break(tmp_path: Path) -> None:
+    write_json({"name": "Kind é", "n": [1, 0.5]}, tmp_path / "new" / "a.json")
+    text = (tmp_path / "new" / "a.json").read_text(encoding="utf-8")
+    assert text == '{\n  "name": "Kind é",\n  "n": [\n    1,\n    0.5\n  ]\n}\n'
+
+
+def test_json_without_finite_numbers_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
+    target = tmp_path / "a.json"
+    target.write_text("old")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json({"loss": float("nan")}, target)
+    assert target.read_text() == "old"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from xray_classifier.errors import OutputError
 
@@ -42,6 +44,18 @@ def replace_atomically(target: Path) -> Iterator[Path]:
         temporary = Path(folder) / target.name
         yield temporary
         os.replace(temporary, target)
+
+
+def write_json(value: Any, target: Path) -> None:
+    """Write a value as indented JSON, in one step.
+
+    Raises:
+        OutputError: nothing can be written there.
+        ValueError: a number in it is not finite, which JSON does not know.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    with replace_atomically(target) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

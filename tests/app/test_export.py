@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.conftest import encoded, gradient
 from tests.support.dicom_files import IDENTIFIER, NAME, dicom
 from tests.support.drawn_reports import FILE_NAME, REJECTION, RESULT, SPEC
+from tests.support.pictures import encoded, gradient
 from xray_classifier.app import export as export_page
 from xray_classifier.app import one_image
 from xray_classifier.errors import ModelUnavailableError

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.conftest import encoded
+from tests.support.pictures import encoded
 from xray_classifier.app.judge import SAMPLE_NOTE
 from xray_classifier.models import gate
-from xray_classifier.models.gate import Opinion
+from xray_classifier.models.gate import GateDecision
 
 
 def script() -> None:
@@ -24,8 +24,8 @@ def script() -> None:
 class RefusingGate:
     """A gate that lets nothing through."""
 
-    def judge_batch(self, batch: Sized) -> list[Opinion]:
-        return [Opinion("It is a drawing.", outside_population=False)] * len(batch)
+    def decide_batch(self, batch: Sized) -> list[GateDecision]:
+        return [GateDecision("It is a drawing.", outside_population=False)] * len(batch)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.conftest import encoded, find_no_model, zipped
+from tests.support.pictures import encoded, zipped
+from tests.support.stand_ins import find_no_model
 from xray_classifier.app import many, one_image
 from xray_classifier.batch.scoring import judge_source
 from xray_classifier.inference.pipeline import Result, classify_radiograph

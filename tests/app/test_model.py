@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.conftest import printed
+from tests.support.processes import printed
 from xray_classifier.app import model
 from xray_classifier.models import gate, loading
 from xray_classifier.models.spec import ModelSpec

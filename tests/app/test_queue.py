@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xray_classifier.app.queue import Study, Worklist, thumbnail
+from xray_classifier.app.queue import Case, Queue, thumbnail
 from xray_classifier.batch.scoring import Row
 from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inputs.sources import Source
@@ -33,16 +33,16 @@ def judge(source: Source) -> tuple[Row, GreyImage | None]:
     return row(source.name, None, outcome), IMAGE if outcome == "rejected" else None
 
 
-def numbers(worklist: Worklist) -> list[int]:
-    return [study.number for study in worklist.ranked()]
+def numbers(queue: Queue) -> list[int]:
+    return [study.number for study in queue.ranked()]
 
 
 def test_likeliest_pneumonia_comes_first_and_last_what_has_no_probability() -> None:
     names = ["a unreadable", "b .2", "c rejected", "d .9", "e .2", "f .5", "g rejected"]
-    worklist = Worklist(sources(*names), {})
-    worklist.advance(judge, 60)
-    assert numbers(worklist) == [4, 6, 2, 5, 3, 7, 1]
-    words = [study.word for study in worklist.ranked()]
+    queue = Queue(sources(*names), {})
+    queue.advance(judge, 60)
+    assert numbers(queue) == [4, 6, 2, 5, 3, 7, 1]
+    words = [study.word for study in queue.ranked()]
     assert words == ["pneumonia"] * 2 + ["normal"] * 2 + ["rejected"] * 2 + ["unreadable"]
 
 
@@ -51,31 +51,31 @@ def test_slice_judges_one_at_least_and_stops_when_time_is_up() -> None:
         time.sleep(0.02)
         return judge(source)
 
-    worklist = Worklist(sources("a .1", "b .2", "c .3", "d .4"), {})
-    assert (len(worklist), worklist.finished, numbers(worklist)) == (4, False, [])
-    worklist.advance(slow, 0)
-    assert numbers(worklist) == [1]
-    worklist.advance(slow, 0.03)
-    assert numbers(worklist) == [3, 2, 1]
-    worklist.advance(slow, 60)
-    assert (worklist.finished, numbers(worklist)) == (True, [4, 3, 2, 1])
-    worklist.advance(judge, 60)  # nothing is left
-    assert len(worklist.studies) == 4
+    queue = Queue(sources("a .1", "b .2", "c .3", "d .4"), {})
+    assert (len(queue), queue.finished, numbers(queue)) == (4, False, [])
+    queue.advance(slow, 0)
+    assert numbers(queue) == [1]
+    queue.advance(slow, 0.03)
+    assert numbers(queue) == [3, 2, 1]
+    queue.advance(slow, 60)
+    assert (queue.finished, numbers(queue)) == (True, [4, 3, 2, 1])
+    queue.advance(judge, 60)  # nothing is left
+    assert len(queue.studies) == 4
 
 
 def test_what_fails_unexpectedly_is_tried_again() -> None:
-    worklist = Worklist(sources("a .1"), {})
+    queue = Queue(sources("a .1"), {})
     with pytest.raises(MemoryError):
-        worklist.advance(lambda source: (_ for _ in ()).throw(MemoryError), 60)
-    assert not worklist.finished
-    worklist.advance(judge, 60)
-    assert numbers(worklist) == [1]
+        queue.advance(lambda source: (_ for _ in ()).throw(MemoryError), 60)
+    assert not queue.finished
+    queue.advance(judge, 60)
+    assert numbers(queue) == [1]
 
 
 def test_known_studies_are_kept_under_their_new_number_and_not_judged_again() -> None:
-    old = Worklist(sources("b .2", "gone .9"), {})
+    old = Queue(sources("b .2", "gone .9"), {})
     old.advance(judge, 60)
-    new = Worklist(sources("a .1", "b .2"), old.studies)
+    new = Queue(sources("a .1", "b .2"), old.studies)
     assert [(study.number, study.row.file) for study in new.ranked()] == [(2, "b .2")]
     judged = []
     new.advance(lambda source: (judged.append(source.name), judge(source))[1], 60)  # type: ignore[func-returns-value]
@@ -84,8 +84,8 @@ def test_known_studies_are_kept_under_their_new_number_and_not_judged_again() ->
 
 
 def test_source_is_found_by_the_number_of_its_study() -> None:
-    worklist = Worklist(sources("a .1", "b .2"), {})
-    assert worklist.source(2).name == "b .2"
+    queue = Queue(sources("a .1", "b .2"), {})
+    assert queue.source(2).name == "b .2"
 
 
 def test_thumbnail_is_a_small_jpeg_of_the_image() -> None:
@@ -99,11 +99,11 @@ def test_thumbnail_is_a_small_jpeg_of_the_image() -> None:
 
 
 def test_what_cannot_be_read_has_no_thumbnail() -> None:
-    worklist = Worklist(sources("a unreadable", "b rejected"), {})
-    worklist.advance(judge, 60)
-    assert [bool(study.thumbnail) for study in worklist.ranked()] == [True, False]
+    queue = Queue(sources("a unreadable", "b rejected"), {})
+    queue.advance(judge, 60)
+    assert [bool(study.thumbnail) for study in queue.ranked()] == [True, False]
 
 
 def test_word_is_the_verdict_whatever_it_says() -> None:
     uncertain = Row("a", "ok", 0.5, "uncertain", 0.5, "tiny")
-    assert Study(1, uncertain, "").word == "uncertain"
+    assert Case(1, uncertain, "").word == "uncertain"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.conftest import draw_app, encoded, zipped
+from tests.support.pages import draw_app
+from tests.support.pictures import encoded, zipped
 from xray_classifier.app import many, one_image
 from xray_classifier.app.session import TURNS
 from xray_classifier.models import loading

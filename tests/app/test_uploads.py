@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.conftest import printed
+from tests.support.processes import printed
 
 
 def test_uploads_up_to_the_limit_never_touch_the_disk() -> None:

@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.conftest import encoded
+from tests.support.pictures import encoded
 from xray_classifier.batch import job
 from xray_classifier.batch.job import (
     LOCATIONS,
     ROWS,
     Actor,
-    Order,
+    PredictionJob,
     Scorer,
-    describe_order,
+    describe_job,
     to_table,
     unwrap,
     with_next,
@@ -61,24 +61,24 @@ def test_columns_are_the_fields_of_a_row() -> None:
     assert types["warnings"] == pa.list_(pa.string())
 
 
-@pytest.mark.parametrize("enforce", [True, False])
-def test_rows_are_those_of_predict(enforce: bool, scorer: type[Scorer], archive: Path) -> None:
-    judge = scorer(Order("tiny", enforce))
+@pytest.mark.parametrize("use_gate", [True, False])
+def test_rows_are_those_of_predict(use_gate: bool, scorer: type[Scorer], archive: Path) -> None:
+    judge = scorer(PredictionJob("tiny", use_gate))
     names = [*list_files([str(archive)]), str(archive / "gone.png")]
     files = {name: Path(name) for name in names}
     table = judge(batch_of(*names))
-    rows = list(score(files, judge.classifier, judge.gate, Choices(enforce=enforce)))
+    rows = list(score(files, judge.classifier, judge.gate, Choices(use_gate=use_gate)))
     assert table.drop(["next"]).schema.equals(ROWS)
     assert table["next"].to_pylist() == [7] * len(rows)
     table = table.drop(["next"])
     assert [Row(**row | {"warnings": tuple(row["warnings"])}) for row in table.to_pylist()] == rows
     statuses = [row.status for row in rows]
     assert statuses.count("unreadable") == 2
-    assert statuses.count("rejected") == enforce
+    assert statuses.count("rejected") == use_gate
 
 
 def test_remote_files_are_judged_like_local_ones(scorer: type[Scorer], archive: Path) -> None:
-    judge = scorer(Order("tiny"))
+    judge = scorer(PredictionJob("tiny"))
     names = [str(archive / name) for name in ("dark.png", "light.png", "text.png")]
     local, remote = (judge(batch_of(*(f"{at}{one}" for one in names))) for at in ("", "file://"))
     assert remote.drop(["file"]).equals(local.drop(["file"]))
@@ -86,7 +86,7 @@ def test_remote_files_are_judged_like_local_ones(scorer: type[Scorer], archive: 
 
 
 def test_remote_file_that_is_gone_becomes_a_row(scorer: type[Scorer], tmp_path: Path) -> None:
-    (row,) = scorer(Order("tiny"))(batch_of(f"file://{tmp_path}/gone.png")).to_pylist()
+    (row,) = scorer(PredictionJob("tiny"))(batch_of(f"file://{tmp_path}/gone.png")).to_pylist()
     assert row["status"] == "unreadable"
     assert row["message"].startswith("The file cannot be read: ")
     assert "None" not in row["message"]
@@ -95,7 +95,7 @@ def test_remote_file_that_is_gone_becomes_a_row(scorer: type[Scorer], tmp_path: 
 def test_name_that_is_no_text_is_escaped(scorer: type[Scorer], archive: Path) -> None:
     name = f"{archive}/{os.fsdecode(b'x-' + bytes([255]))}.png"
     (archive / "light.png").rename(name)
-    (row,) = scorer(Order("tiny"))(batch_of(name)).to_pylist()
+    (row,) = scorer(PredictionJob("tiny"))(batch_of(name)).to_pylist()
     assert row["file"] == f"{archive}/x-\\xff.png"
     assert row["status"] == "ok"
 
@@ -109,7 +109,7 @@ def test_table_without_rows_has_the_columns() -> None:
 
 def test_actor_sends_the_rows_of_a_scorer(scorer: type[Scorer], archive: Path) -> None:
     batch = batch_of(str(archive / "dark.png"))
-    assert unwrap(Actor(Order("tiny"))(batch)).equals(scorer(Order("tiny"))(batch))
+    assert unwrap(Actor(PredictionJob("tiny"))(batch)).equals(scorer(PredictionJob("tiny"))(batch))
 
 
 def test_actor_without_a_model_sends_why(
@@ -119,7 +119,7 @@ def test_actor_without_a_model_sends_why(
         raise ModelUnavailableError("The gate is missing.")
 
     monkeypatch.setattr(gate, "load_gate", missing)
-    sent = Actor(Order("tiny"))(batch_of("a.png"))
+    sent = Actor(PredictionJob("tiny"))(batch_of("a.png"))
     with pytest.raises(ModelUnavailableError, match=r"^The gate is missing\.$"):
         unwrap(sent)
 
@@ -130,7 +130,7 @@ def test_actor_whose_model_fails_sends_why(
     def fail(*_: Any) -> Any:
         raise ModelUnavailableError("It answered with nan.")
 
-    actor = Actor(Order("tiny"))
+    actor = Actor(PredictionJob("tiny"))
     monkeypatch.setattr(job, "score", fail)
     with pytest.raises(ModelUnavailableError, match=r"^It answered with nan\.$"):
         unwrap(actor(batch_of(str(archive / "dark.png"))))
@@ -140,8 +140,8 @@ def test_actor_whose_model_fails_sends_why(
 
 
 def test_order_is_described_without_its_history() -> None:
-    facts = describe_order(Order("default", enforce=False))
-    assert (facts["model"], facts["enforce"]) == ("default", False)
+    facts = describe_job(PredictionJob("default", use_gate=False))
+    assert (facts["model"], facts["use_gate"]) == ("default", False)
     assert facts["columns"] == ROWS.names
     assert facts["classifier"].keys() >= {"sha256", "threshold", "name"}
     assert facts["gate"].keys() >= {"sha256", "reject_from"}
@@ -155,17 +155,17 @@ def test_another_threshold_is_another_order(tmp_path: Path, tiny_classifier: Cla
     for threshold in (0.5, 0.4):
         spec = replace(tiny_classifier.spec, threshold=threshold)
         write_spec(spec, tmp_path / "tiny.json")
-        facts.append(describe_order(Order(str(tmp_path / "tiny.keras"))))
+        facts.append(describe_job(PredictionJob(str(tmp_path / "tiny.keras"))))
     assert facts[0].pop("classifier") != facts[1].pop("classifier")
     assert facts[0] == facts[1]
 
 
 def test_model_without_description_is_known_by_its_hash(tmp_path: Path) -> None:
     (tmp_path / "old.h5").write_bytes(b"abc")
-    facts = describe_order(Order(str(tmp_path / "old.h5")))
+    facts = describe_job(PredictionJob(str(tmp_path / "old.h5")))
     assert facts["classifier"]["sha256"].startswith("ba7816bf8f01cfea")  # of "abc", by FIPS 180
 
 
 def test_unknown_model_is_an_error() -> None:
     with pytest.raises(ModelUnavailableError, match="There is no model 'none'"):
-        describe_order(Order("none"))
+        describe_job(PredictionJob("none"))

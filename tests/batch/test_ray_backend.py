@@ -17,7 +17,9 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import ROOT, encoded, skip, tiny_model
+from tests.support.pictures import encoded
+from tests.support.places import ROOT, skip
+from tests.support.stand_ins import tiny_model
 from xray_classifier.files import sha256_of
 from xray_classifier.models.spec import ModelSpec, write_spec
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.places import ROOT
 from xray_classifier.batch import resumable_run
 from xray_classifier.batch.job import to_table, with_next
 from xray_classifier.batch.resumable_run import ArchiveRun, count_verdicts

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import encoded, gradient, pointed_classifier, tiny_model, zipped
 from tests.support.dicom_files import dicom
+from tests.support.pictures import encoded, gradient, zipped
+from tests.support.stand_ins import pointed_classifier, tiny_model
 from xray_classifier.batch.scoring import AHEAD, Row, judge_source, score
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.inference.pipeline import Choices, classify
@@ -378,7 +379,7 @@ def test_rejected_file_is_judged_with_a_mark_without_the_gate(
     here: Path, tiny_classifier: Classifier, tiny_gate: Gate
 ) -> None:
     path = flat("white.png", 255)
-    (row,) = score({"white.png": path}, tiny_classifier, tiny_gate, Choices(enforce=False))
+    (row,) = score({"white.png": path}, tiny_classifier, tiny_gate, Choices(use_gate=False))
     assert (row.status, row.verdict, row.message) == ("ok", "pneumonia", "")
     assert row.warnings == ("not_valid",)
 

@@ -16,7 +16,9 @@ from PIL import Image
 from benchmarks import __main__ as command
 from benchmarks import child, folder, images, latency, machine, processes, results, scaling, startup
 from benchmarks.measure import Figure, Spread, ratio, spread, take_turns
-from tests.conftest import ROOT, TinyGate, encoded, gradient, square_model, tiny_model
+from tests.support.pictures import encoded, gradient
+from tests.support.places import ROOT
+from tests.support.stand_ins import TinyGate, square_model, tiny_model
 from xray_classifier.inference.pipeline import classify
 from xray_classifier.models import gate, loading
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import encoded
+from tests.support.pictures import encoded
 from xray_classifier.data.audit import Check, check
 from xray_classifier.data.datasets import Sample, find_samples
 

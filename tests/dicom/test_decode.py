@@ -26,8 +26,9 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from tests.conftest import ROOT, encoded, gradient
 from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, bundled, compressed, dicom, image_of
+from tests.support.pictures import encoded, gradient
+from tests.support.places import ROOT
 from xray_classifier.dicom.decode import is_dicom
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import decode

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tests.conftest import gradient
 from tests.support.dicom_files import (
     bundled,
     dataset,
@@ -18,6 +17,7 @@ from tests.support.dicom_files import (
     relabelled,
     written,
 )
+from tests.support.pictures import gradient
 from xray_classifier.errors import UnreadableImageError
 
 RAMP12 = np.tile(np.arange(0, 4096, 64, dtype=np.uint16), (40, 1))  # 0 to 4032

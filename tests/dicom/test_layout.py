@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import gradient
 from tests.support.dicom_files import bundled, dicom, image_of
+from tests.support.pictures import gradient
 from xray_classifier.dicom import layout
 from xray_classifier.errors import UnreadableImageError
 

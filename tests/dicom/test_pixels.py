@@ -31,8 +31,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from tests.conftest import encoded, gradient
 from tests.support.dicom_files import bundled, compressed, dicom, image_of, relabelled, rle_frame
+from tests.support.pictures import encoded, gradient
 from xray_classifier.errors import UnreadableImageError
 
 TEXTURE = np.random.default_rng(5).integers(0, 256, (48, 64)).astype(np.uint8) // 3 + 60

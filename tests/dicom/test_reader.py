@@ -10,7 +10,6 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import JPEG2000, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from tests.conftest import gradient
 from tests.support.dicom_files import (
     IDENTIFIER,
     NAME,
@@ -20,6 +19,7 @@ from tests.support.dicom_files import (
     lookup_table,
     written,
 )
+from tests.support.pictures import gradient
 from xray_classifier.dicom.reader import KEPT, Header, name_of, read
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import MAX_BYTES, decode

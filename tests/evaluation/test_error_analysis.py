@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import pointed_classifier
+from tests.support.stand_ins import pointed_classifier
 from xray_classifier.data.datasets import Sample
 from xray_classifier.evaluation.error_analysis import (
     against,

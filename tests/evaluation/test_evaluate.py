@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.conftest import encoded
+from tests.support.pictures import encoded
 from xray_classifier.data.datasets import find_samples, fingerprint, select, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation import plots

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.conftest import gradient
+from tests.support.pictures import gradient
 from xray_classifier.evaluation import plots
 
 

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.conftest import encoded, square_layers, squares
+from tests.support.pictures import encoded, squares
+from tests.support.stand_ins import square_layers
 from xray_classifier.data.datasets import Sample
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import tiny_model
+from tests.support.stand_ins import tiny_model
 from xray_classifier.data.datasets import Sample
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.evaluation.metrics import patient_intervals

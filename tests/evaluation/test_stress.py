@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import encoded
+from tests.support.pictures import encoded
 from xray_classifier.data.datasets import Sample, fingerprint
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation import metrics, stress

@@ -11,12 +11,12 @@ import pytest
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.perturbations import (
     add_noise,
-    bend_grey,
+    adjust_gamma,
     blank_centre,
     blur,
-    coarsen,
     compress,
     crop,
+    downsample,
     erase_border,
     move,
     paste_text,
@@ -73,13 +73,13 @@ FIXED: dict[str, Callable[[Tensor], Tensor]] = {
     "darker": lambda batch: shift_grey(batch, -0.3, 1.0),
     "more contrast": lambda batch: shift_grey(batch, 0.0, 2.0),
     "each its own": lambda batch: shift_grey(batch, column(len(batch)), column(len(batch))),
-    "gamma below 1": lambda batch: bend_grey(batch, 0.5),
-    "gamma above 1": lambda batch: bend_grey(batch, 2.0),
-    "gamma of each": lambda batch: bend_grey(batch, column(len(batch))),
+    "gamma below 1": lambda batch: adjust_gamma(batch, 0.5),
+    "gamma above 1": lambda batch: adjust_gamma(batch, 2.0),
+    "gamma of each": lambda batch: adjust_gamma(batch, column(len(batch))),
     "blur": lambda batch: blur(batch, 2),
     "sharpen": lambda batch: sharpen(batch, 2, 1),
     "compress": lambda batch: compress(batch, 20),
-    "coarsen": lambda batch: coarsen(batch, 30),
+    "downsample": lambda batch: downsample(batch, 30),
     "crop": lambda batch: crop(batch, 0.1),
 }
 ALL = FIXED | {
@@ -339,13 +339,13 @@ def test_grey_is_scaled_about_the_middle_then_shifted(
     ("gamma", "expected"), [(1.0, [0, 0.25, 1]), (2.0, [0, 0.0625, 1]), (0.5, [0, 0.5, 1])]
 )
 def test_grey_is_raised_to_the_power(gamma: float, expected: list[float]) -> None:
-    bent = bend_grey(flats(0.0, 0.25, 1.0), gamma)
+    bent = adjust_gamma(flats(0.0, 0.25, 1.0), gamma)
     np.testing.assert_allclose(bent[:, 0, 0, 0], expected, atol=1e-6)
 
 
 def test_each_image_can_have_its_own_amount() -> None:
     amounts = np.array([1.0, 2.0]).reshape(2, 1, 1, 1)
-    bent = bend_grey(flats(0.5, 0.5), amounts)
+    bent = adjust_gamma(flats(0.5, 0.5), amounts)
     shifted = shift_grey(flats(0.25, 0.25), amounts / 10, amounts)
     np.testing.assert_allclose(bent[:, 0, 0, 0], [0.5, 0.25], atol=1e-6)
     np.testing.assert_allclose(shifted[:, 0, 0, 0], [0.35, 0.2], atol=1e-6)
@@ -364,7 +364,7 @@ SOFT: dict[str, Callable[[Tensor], Tensor]] = {
     "blur": lambda batch: blur(batch, 2),
     "sharpen": lambda batch: sharpen(batch, 2, 1),
     "compress": lambda batch: compress(batch, 25),
-    "coarsen": lambda batch: coarsen(batch, 30),
+    "downsample": lambda batch: downsample(batch, 30),
     "crop": lambda batch: crop(batch, 0.05),
 }
 
@@ -376,7 +376,7 @@ def test_flat_images_stay_as_they_are_to_within_rounding(name: str) -> None:
     np.testing.assert_allclose(SOFT[name](flat), flat, atol=levels / 255)
 
 
-@pytest.mark.parametrize("name", ["blur", "compress", "coarsen"])
+@pytest.mark.parametrize("name", ["blur", "compress", "downsample"])
 def test_smooth_images_change_little_and_noise_much(name: str) -> None:
     """Each takes detail away, and keeps what is coarse."""
     assert abs(SOFT[name](smooth(2)) - smooth(2)).mean() < 0.02
@@ -393,7 +393,7 @@ def test_more_blur_less_quality_and_fewer_pixels_take_more_away() -> None:
 
     assert loss(blur(batch, 0.5)) < loss(blur(batch, 2))
     assert loss(compress(batch, 90)) < loss(compress(batch, 25))
-    assert loss(coarsen(batch, 80)) < loss(coarsen(batch, 20))
+    assert loss(downsample(batch, 80)) < loss(downsample(batch, 20))
 
 
 def test_sharpening_adds_what_a_blur_takes_away() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.conftest import gradient
-from xray_classifier.imaging.preprocessing import SIDE, preprocess, scale, squeeze
+from tests.support.pictures import gradient
+from xray_classifier.imaging.preprocessing import SIDE, preprocess, resize, scale
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (60, 80), (900, 300), (500, 500), (1858, 2090)])
@@ -36,15 +36,15 @@ def test_aspect_ratio_is_squeezed_without_crop_or_border(shape: tuple[int, int])
     height, width = shape
     image = np.zeros(shape, np.uint8)
     image[: height // 2, : width // 2] = 255
-    squeezed = squeeze(image)
-    assert (squeezed[:245, :245] == 255).all()
-    assert not squeezed[255:].any()
-    assert not squeezed[:, 255:].any()
+    resized = resize(image)
+    assert (resized[:245, :245] == 255).all()
+    assert not resized[255:].any()
+    assert not resized[:, 255:].any()
 
 
 def test_image_of_the_right_size_keeps_its_pixels() -> None:
     image = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE), np.uint8)
-    np.testing.assert_array_equal(squeeze(image), image)
+    np.testing.assert_array_equal(resize(image), image)
 
 
 def test_image_is_left_as_it_was() -> None:

@@ -39,5 +39,5 @@ def test_chest_is_darker_in_the_lungs_than_between_them() -> None:
 
 
 def test_shipped_gate_refuses_the_sample() -> None:
-    opinion = load_gate().judge(preprocess(draw_sample()))
-    assert opinion.reason == REASONS["other"]
+    decision = load_gate().decide(preprocess(draw_sample()))
+    assert decision.reason == REASONS["other"]

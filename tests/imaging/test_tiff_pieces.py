@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from tests.conftest import encoded, gradient
 from tests.support.hostile_pictures import plain_tiff
+from tests.support.pictures import encoded, gradient
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.imaging.tiff_pieces import count_pieces
 from xray_classifier.inputs.decoding import decode

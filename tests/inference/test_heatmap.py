@@ -12,14 +12,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from tests.conftest import (
-    gradient,
-    set_square_weights,
-    square_layers,
-    square_model,
-    squares,
-    tiny_model,
-)
+from tests.support.pictures import gradient, squares
+from tests.support.stand_ins import set_square_weights, square_layers, square_model, tiny_model
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.imaging.preprocessing import preprocess
 from xray_classifier.inference.heatmap import (

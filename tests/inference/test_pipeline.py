@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import encoded, gradient, pointed_classifier
+from tests.support.pictures import encoded, gradient
+from tests.support.stand_ins import pointed_classifier
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.imaging.radiograph import Radiograph
 from xray_classifier.inference.pipeline import Choices, Result, classify, classify_radiograph
@@ -121,7 +122,7 @@ def test_rejected_image_gets_the_reason_and_no_number(
 def test_rejected_image_gets_a_number_with_a_mark_if_that_is_wanted(
     tiny_classifier: Classifier, tiny_gate: Gate
 ) -> None:
-    result = classify(flat(255), tiny_classifier, tiny_gate, Choices(enforce=False))
+    result = classify(flat(255), tiny_classifier, tiny_gate, Choices(use_gate=False))
     assert (result.status, result.verdict, result.warnings) == ("ok", "pneumonia", ("not_valid",))
     assert result.probability == pytest.approx(WHITE, abs=1e-5)
 
@@ -134,11 +135,11 @@ def test_image_of_another_population_is_judged_with_a_warning(
     assert result.warnings == ("outside_population",)
 
 
-@pytest.mark.parametrize("enforce", [True, False])
+@pytest.mark.parametrize("use_gate", [True, False])
 def test_gate_changes_nothing_for_an_image_that_it_lets_through(
-    tiny_classifier: Classifier, tiny_gate: Gate, enforce: bool
+    tiny_classifier: Classifier, tiny_gate: Gate, use_gate: bool
 ) -> None:
-    behind = classify(flat(90), tiny_classifier, tiny_gate, Choices(enforce=enforce))
+    behind = classify(flat(90), tiny_classifier, tiny_gate, Choices(use_gate=use_gate))
     alone = classify(flat(90), tiny_classifier)
     assert (behind.probability, behind.warnings) == (alone.probability, ())
 

@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.conftest import encoded, gradient
 from tests.support.hostile_bombs import pages, scans_of
 from tests.support.hostile_pictures import chunk, png
+from tests.support.pictures import encoded, gradient
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inputs import decoding

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import zipped
+from tests.support.pictures import zipped
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import MAX_BYTES
 from xray_classifier.inputs.sources import (

@@ -11,7 +11,7 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipInfo
 import numpy as np
 import pytest
 
-from tests.conftest import encoded, gradient, zipped
+from tests.support.pictures import encoded, gradient, zipped
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs import zip_archive
 from xray_classifier.inputs.decoding import MAX_BYTES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import zipped
+from tests.support.pictures import zipped
 from xray_classifier.errors import DatasetError
 from xray_classifier.model_card.card import CARD, TEMPLATE, render_card, write_card
 from xray_classifier.model_card.tables import TEST

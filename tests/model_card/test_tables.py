@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import POINTS
+from tests.support.stand_ins import POINTS
 from xray_classifier.model_card import tables
 from xray_classifier.model_card.tables import HOLDOUT, TEST
 from xray_classifier.models.spec import ModelSpec

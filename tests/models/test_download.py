@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import tiny_model
+from tests.support.stand_ins import tiny_model
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.models import download as fetching
 from xray_classifier.models.download import fetch

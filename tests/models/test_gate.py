@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.conftest import encoded
+from tests.support.pictures import encoded
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.imaging.preprocessing import preprocess
 from xray_classifier.imaging.radiograph import GreyImage
@@ -37,23 +37,23 @@ def gate() -> Gate:
     return load_gate()
 
 
-# Outputs to opinion
+# Outputs to decision
 
 
 def test_child_is_let_through() -> None:
-    opinion = decide(outputs(child=1.0), SPEC)
-    assert (opinion.reason, opinion.outside_population) == ("", False)
+    decision = decide(outputs(child=1.0), SPEC)
+    assert (decision.reason, decision.outside_population) == ("", False)
 
 
 def test_adult_is_let_through_with_a_flag() -> None:
-    opinion = decide(outputs(child=0.4, adult=0.6), SPEC)
-    assert (opinion.reason, opinion.outside_population) == ("", True)
+    decision = decide(outputs(child=0.4, adult=0.6), SPEC)
+    assert (decision.reason, decision.outside_population) == ("", True)
 
 
 @pytest.mark.parametrize("kind", REASONS)
 def test_reason_is_that_of_the_likeliest_kind(kind: str) -> None:
-    opinion = decide(outputs(child=0.3, **{kind: 0.7}), SPEC)
-    assert (opinion.reason, opinion.outside_population) == (REASONS[kind], False)
+    decision = decide(outputs(child=0.3, **{kind: 0.7}), SPEC)
+    assert (decision.reason, decision.outside_population) == (REASONS[kind], False)
 
 
 @pytest.mark.parametrize(("chance", "rejected"), [(0.5, True), (0.49, False)])
@@ -67,8 +67,8 @@ def test_kinds_that_are_no_chest_count_together(chance: float, rejected: bool) -
     [(3.9, False, False), (4.0, False, True), (6.9, False, True), (7.0, True, False)],
 )
 def test_distance_flags_and_then_rejects(distance: float, rejected: bool, outside: bool) -> None:
-    opinion = decide(outputs(distance, child=1.0), SPEC)
-    assert (bool(opinion.reason), opinion.outside_population) == (rejected, outside)
+    decision = decide(outputs(distance, child=1.0), SPEC)
+    assert (bool(decision.reason), decision.outside_population) == (rejected, outside)
 
 
 def test_undefined_distance_is_rejected() -> None:
@@ -126,26 +126,26 @@ def drawn(kind: str) -> GreyImage:
 
 @pytest.mark.parametrize("kind", ["black", "white", "noise", "ramp", "stripes"])
 def test_drawn_image_is_rejected(gate: Gate, kind: str) -> None:
-    assert gate.judge(preprocess(drawn(kind))).reason
+    assert gate.decide(preprocess(drawn(kind))).reason
 
 
 @pytest.mark.data
 def test_originals_are_let_through_without_a_flag(gate: Gate, data: Path) -> None:
     files = sorted((data / "originals").rglob("*.jpeg"))
-    opinions = [gate.judge(preprocess(decode(file.read_bytes()).image)) for file in files]
+    decisions = [gate.decide(preprocess(decode(file.read_bytes()).image)) for file in files]
     assert len(files) == 24
-    assert not [opinion for opinion in opinions if opinion.reason]
-    assert sum(opinion.outside_population for opinion in opinions) <= 1
+    assert not [decision for decision in decisions if decision.reason]
+    assert sum(decision.outside_population for decision in decisions) <= 1
 
 
 @pytest.mark.data
 def test_photographs_are_rejected_and_adults_flagged(gate: Gate, data: Path) -> None:
     photos = sorted((data / "not_chest" / "photos").iterdir())[1:20:2]  # not used for fitting
     adults = sorted((data / "adult_nih").rglob("*.jpeg"))[1::2]  # nor these
-    judged = [gate.judge(preprocess(decode(file.read_bytes()).image)) for file in photos]
-    assert all(opinion.reason for opinion in judged)
-    judged = [gate.judge(preprocess(decode(file.read_bytes()).image)) for file in adults]
-    assert sum(opinion.outside_population for opinion in judged) >= 0.9 * len(adults)
+    judged = [gate.decide(preprocess(decode(file.read_bytes()).image)) for file in photos]
+    assert all(decision.reason for decision in judged)
+    judged = [gate.decide(preprocess(decode(file.read_bytes()).image)) for file in adults]
+    assert sum(decision.outside_population for decision in judged) >= 0.9 * len(adults)
 
 
 @pytest.mark.data
@@ -157,7 +157,7 @@ def test_turned_and_inverted_chests_are_rejected_with_the_reason(
     gate: Gate, original: Path, change: object, reason: str
 ) -> None:
     image = np.ascontiguousarray(change(decode(original.read_bytes()).image))  # type: ignore[operator]
-    assert gate.judge(preprocess(image)).reason == REASONS[reason]
+    assert gate.decide(preprocess(image)).reason == REASONS[reason]
 
 
 @pytest.mark.data
@@ -170,8 +170,8 @@ def test_size_colour_and_format_do_not_matter(gate: Gate, original: Path, side: 
     stream = io.BytesIO()
     picture = Image.open(original).convert("RGB").resize((side, side))
     picture.save(stream, "WEBP", quality=80)
-    opinion = gate.judge(preprocess(decode(stream.getvalue()).image))
-    assert (opinion.reason, opinion.outside_population) == ("", False)
+    decision = gate.decide(preprocess(decode(stream.getvalue()).image))
+    assert (decision.reason, decision.outside_population) == ("", False)
 
 
 def test_facts_of_the_shipped_gate_meet_what_was_asked_of_it() -> None:

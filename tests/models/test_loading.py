@@ -10,7 +10,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
-from tests.conftest import tiny_model
+from tests.support.stand_ins import tiny_model
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import sha256_of
 from xray_classifier.models import loading

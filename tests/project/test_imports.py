@@ -8,7 +8,8 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from tests.conftest import ROOT, printed
+from tests.support.places import ROOT
+from tests.support.processes import printed
 from tests.support.source_tree import (
     PACKAGE,
     PAGE,

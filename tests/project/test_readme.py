@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.places import ROOT
 from xray_classifier.cli.main import build_parser
 from xray_classifier.inference.warnings import CAUTIONS
 from xray_classifier.inputs.decoding import MAX_BYTES

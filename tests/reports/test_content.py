@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import squares
 from tests.support.drawn_reports import (
     FILE_NAME,
     INVALID,
@@ -17,6 +16,7 @@ from tests.support.drawn_reports import (
     SPEC,
     a_report,
 )
+from tests.support.pictures import squares
 from xray_classifier import __version__
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.inference.heatmap import CAVEAT, UNPROVEN, Explainer

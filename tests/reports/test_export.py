@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from tests.conftest import encoded, gradient, printed
 from tests.support.dicom_files import IDENTIFIER, dicom
 from tests.support.drawn_reports import a_report
+from tests.support.pictures import encoded, gradient
+from tests.support.processes import printed
 from xray_classifier.errors import DatasetError, ModelUnavailableError, UnreadableImageError
 from xray_classifier.inference.heatmap import Explainer
 from xray_classifier.reports import dicom as study_dicom

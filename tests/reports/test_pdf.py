@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pypdfium2
 
-from tests.conftest import gradient
 from tests.support.drawn_reports import (
     FILE_NAME,
     INVALID,
@@ -16,6 +15,7 @@ from tests.support.drawn_reports import (
     a_report,
     with_heatmap,
 )
+from tests.support.pictures import gradient
 from xray_classifier import __version__
 from xray_classifier.inference.heatmap import CAVEAT
 from xray_classifier.inference.warnings import CAUTIONS

@@ -29,7 +29,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from tests.conftest import gradient
+from tests.support.pictures import gradient
 from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inputs.decoding import decode
 

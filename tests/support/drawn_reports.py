@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.conftest import gradient
+from tests.support.pictures import gradient
 from xray_classifier.inference.heatmap import CAVEAT
 from xray_classifier.inference.pipeline import NOT_VALID, REJECTED, Result
 from xray_classifier.models.spec import ModelSpec

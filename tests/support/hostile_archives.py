@@ -8,8 +8,8 @@ import struct
 import zipfile
 from collections.abc import Iterator
 
-from tests.conftest import encoded, gradient
 from tests.support.hostile_pictures import Case
+from tests.support.pictures import encoded, gradient
 from xray_classifier.inputs.decoding import MAX_BYTES
 
 _NOISE = random.Random(1).randbytes(2**20)  # noqa: S311 - keeps the ratio low

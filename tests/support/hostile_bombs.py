@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from tests.conftest import encoded, gradient
 from tests.support.hostile_pictures import (
     HUGE,
     Case,
@@ -21,6 +20,7 @@ from tests.support.hostile_pictures import (
     tiff,
     zeros,
 )
+from tests.support.pictures import encoded, gradient
 
 MANY = 50 * 2**20  # bytes: as large as a file may be
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.conftest import encoded, gradient
 from tests.support import hostile_dicom, hostile_pictures
 from tests.support.hostile_archives import archive, archives
 from tests.support.hostile_bombs import MANY, bombs
 from tests.support.hostile_pictures import Case
+from tests.support.pictures import encoded, gradient
 
 FLIPPED, CUT = 30, 12
 """How many versions of each sound file have bits turned over, and how many break off."""

@@ -25,10 +25,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from tests.conftest import encoded, gradient
 from tests.support.dicom_files import compressed, dataset, dicom, lookup_table, rle_frame, written
 from tests.support.hostile_bombs import scans_of
 from tests.support.hostile_pictures import SIDES, Case
+from tests.support.pictures import encoded, gradient
 
 MARKUP = "<img src=x onerror=alert(1)>"
 TEXTS = ("", MARKUP, "../../etc/passwd", "A" * 16_000, "\0", "ü中\u202e", "1\\2\\3", "-1", "1e999")

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from tests.conftest import encoded, gradient
+from tests.support.pictures import encoded, gradient
 
 Case = tuple[str, bytes]
 """What is wrong with a file, and the file."""

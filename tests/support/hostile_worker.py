@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import TinyGate, encoded, gradient, tiny_model
 from tests.support.hostile_archives import archives
 from tests.support.hostile_corpus import corpus
+from tests.support.pictures import encoded, gradient
+from tests.support.stand_ins import TinyGate, tiny_model
 from xray_classifier.cli import main as cli
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inference.pipeline import classify

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tests.conftest import ROOT
+from tests.support.places import ROOT
 
 PACKAGE = "xray_classifier"
 PAGE = "webapp.py"

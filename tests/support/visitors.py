@@ -26,7 +26,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from tests.conftest import ROOT
+from tests.support.places import ROOT
 from tests.support.rendered_page import Seen, read
 
 START_SECONDS = 120

@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import ROOT, encoded, tiny_model
+from tests.support.pictures import encoded
+from tests.support.places import ROOT
+from tests.support.stand_ins import tiny_model
 from xray_classifier.batch import scoring
 from xray_classifier.cli.main import main
 from xray_classifier.inputs.listing import list_files
@@ -137,7 +139,7 @@ def test_another_order_for_the_same_file_is_refused(here: Path, capsys: Captured
     capsys.readouterr()
     assert main(["predict", "archive", "--out", "rows.parquet", "--no-gate"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: rows.parquet holds rows of another run (enforce was True, is")
+    assert error.startswith("error: rows.parquet holds rows of another run (use_gate was True, is")
 
 
 def test_missing_ray_is_said(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

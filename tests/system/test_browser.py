@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import ROOT, START_SECONDS
+from tests.support.places import ROOT
+from tests.support.processes import START_SECONDS
 from xray_classifier.inference.pipeline import Result, classify
 from xray_classifier.inference.verdict import percent
 from xray_classifier.inputs.decoding import MAX_BYTES

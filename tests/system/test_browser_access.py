@@ -13,7 +13,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.conftest import ROOT, START_SECONDS, encoded, tab_to
+from tests.support.pages import tab_to
+from tests.support.pictures import encoded
+from tests.support.places import ROOT
+from tests.support.processes import START_SECONDS
 from xray_classifier.imaging.sample import draw_sample, sample_png
 from xray_classifier.inference.pipeline import classify
 from xray_classifier.inference.verdict import percent

@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pydicom.filereader import dcmread
 
-from tests.conftest import START_SECONDS
 from tests.reports.test_identity import IDENTITY
 from tests.support.dicom_files import IDENTIFIER, NAME, dicom
+from tests.support.processes import START_SECONDS
 from xray_classifier.inference.verdict import percent
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.loading import load_classifier

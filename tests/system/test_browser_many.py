@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import START_SECONDS, encoded, tab_to, zipped
+from tests.support.pages import tab_to
+from tests.support.pictures import encoded, zipped
+from tests.support.processes import START_SECONDS
 from xray_classifier.inference.pipeline import classify
 from xray_classifier.inference.verdict import percent
 from xray_classifier.models.gate import load_gate

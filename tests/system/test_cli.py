@@ -20,8 +20,10 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from tests.conftest import ROOT, encoded, gradient, pointed_classifier, squares, tiny_model, zipped
 from tests.support.dicom_files import IDENTIFIER, dicom
+from tests.support.pictures import encoded, gradient, squares, zipped
+from tests.support.places import ROOT
+from tests.support.stand_ins import pointed_classifier, tiny_model
 from xray_classifier import progress
 from xray_classifier.cli import train as cli_training
 from xray_classifier.cli.main import build_parser, main
@@ -98,10 +100,10 @@ def open_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let drawn images through, which the real gate rejects."""
 
     class OpenGate:
-        def judge_batch(self, batch: Sized) -> list[gate.Opinion]:
+        def decide_batch(self, batch: Sized) -> list[gate.GateDecision]:
             return [gate.PASSED] * len(batch)
 
-        def judge(self, tensor: object) -> gate.Opinion:
+        def decide(self, tensor: object) -> gate.GateDecision:
             return gate.PASSED
 
     monkeypatch.setattr(gate, "load_gate", OpenGate)

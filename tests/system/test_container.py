@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, printed
+from tests.support.places import ROOT
+from tests.support.processes import printed
 
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 STEPS: list[tuple[str, str]] = re.findall(r"^([A-Z]+) +(.+)$", TEXT, re.MULTILINE)

@@ -22,7 +22,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, encoded, gradient, tiny_model
+from tests.support.pictures import encoded, gradient
+from tests.support.places import ROOT
+from tests.support.stand_ins import tiny_model
 from tests.training.test_trainer import draw_radiographs
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.models.download import fetch

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.places import ROOT
 from xray_classifier.inference.pipeline import classify
 from xray_classifier.models.loading import load_classifier, model_names
 

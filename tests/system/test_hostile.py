@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from benchmarks.measure import Figure
-from tests.conftest import ROOT
 from tests.support.hostile_corpus import NAMES, corpus
+from tests.support.places import ROOT
 
 MIN_FILES = 2000
 MAX_SECONDS = 2

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from benchmarks.measure import Figure
-from tests.conftest import encoded, gradient
 from tests.support.hostile_corpus import NAMES, corpus
+from tests.support.pictures import encoded, gradient
 from tests.support.visitors import Server, Visitor, assert_calm, serve
 from tests.system.test_hostile import MAX_MEGABYTES, MAX_SECONDS
 from xray_classifier.inputs.decoding import MAX_BYTES

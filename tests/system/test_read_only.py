@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, encoded, gradient, skip
+from tests.support.pictures import encoded, gradient
+from tests.support.places import ROOT, skip
 from tests.system.test_faults import WORKER
 from tests.training.test_trainer import draw_radiographs
 from xray_classifier.models.spec import ModelSpec, write_spec

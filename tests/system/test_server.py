@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, encoded, gradient
 from tests.support.dicom_files import dataset, written
+from tests.support.pictures import encoded, gradient
+from tests.support.places import ROOT
 from tests.support.visitors import Server, Visitor, assert_calm, form, serve
 from xray_classifier.inputs.decoding import MAX_BYTES
 

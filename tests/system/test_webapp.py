@@ -11,16 +11,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.conftest import (
-    ROOT,
-    draw_app,
-    encoded,
-    find_no_model,
-    gradient,
-    pointed_classifier,
-    squares,
-)
 from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, dicom
+from tests.support.pages import draw_app
+from tests.support.pictures import encoded, gradient, squares
+from tests.support.places import ROOT
+from tests.support.stand_ins import find_no_model, pointed_classifier
 from xray_classifier.app.one_image import notes_on_numbers
 from xray_classifier.inference.warnings import CAUTIONS
 from xray_classifier.inputs.decoding import MAX_BYTES

@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import POINTS, tiny_model
+from tests.support.stand_ins import POINTS, tiny_model
 from xray_classifier.errors import DatasetError, ModelUnavailableError
 from xray_classifier.files import sha256_of
 from xray_classifier.models.loading import load_classifier
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
 from xray_classifier.training.calibration import (
     Scale,
-    bake,
     calibrate,
     fit_band,
     fit_points,
     fit_scale,
+    fold_into_last_layer,
     sensitive_threshold,
     specific_threshold,
 )
@@ -45,7 +45,7 @@ def test_scale_by_hand() -> None:
 def test_baked_model_gives_the_scaled_probabilities() -> None:
     model, batch = tiny_model(), np.full((1, 500, 500, 1), 0.6, np.float32)
     before = model(batch).numpy().reshape(-1)
-    bake(model, Scale(1.7, -0.4))
+    fold_into_last_layer(model, Scale(1.7, -0.4))
     assert model(batch).numpy().reshape(-1) == pytest.approx(Scale(1.7, -0.4).apply(before))
 
 
@@ -54,7 +54,7 @@ def test_model_without_a_sigmoid_is_refused() -> None:
 
     layers = [keras.Input((500, 500, 1)), keras.layers.GlobalAveragePooling2D()]
     with pytest.raises(ModelUnavailableError, match="last layer is no sigmoid"):
-        bake(keras.Sequential(layers), Scale(1, 0))
+        fold_into_last_layer(keras.Sequential(layers), Scale(1, 0))
 
 
 NORMALS = np.linspace(0.01, 0.60, 100)  # one below each other, .60 the worst

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import tiny_model
+from tests.support.stand_ins import tiny_model
 from xray_classifier.data.datasets import find_samples, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.training import cross_validation

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from tests.conftest import ROOT, skip
+from tests.support.places import ROOT, skip
 from xray_classifier.training.distribution import strategy
 
 

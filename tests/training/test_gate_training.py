@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from tests.conftest import encoded, gradient
+from tests.support.pictures import encoded, gradient
 from xray_classifier.errors import DatasetError
-from xray_classifier.imaging.preprocessing import squeeze
+from xray_classifier.imaging.preprocessing import resize
 from xray_classifier.models.gate import KINDS, GateSpec
 from xray_classifier.training import gate_training
 from xray_classifier.training.gate_training import (
@@ -22,7 +22,7 @@ from xray_classifier.training.gate_training import (
     measure_gate,
 )
 
-IMAGE = squeeze(gradient())
+IMAGE = resize(gradient())
 
 
 def rng() -> np.random.Generator:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import encoded
+from tests.support.pictures import encoded
 from xray_classifier.data.datasets import Sample
 from xray_classifier.training import preview
 from xray_classifier.training.preview import draw

@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.python.framework.config import disable_op_determinism
 
-from tests.conftest import encoded
+from tests.support.pictures import encoded
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor
 from xray_classifier.models.loading import load_classifier
@@ -140,10 +140,10 @@ SHARES = {
     "paste_text": 0.3,
     "swap_border": 0.7,
     "erase_border": 0.15,
-    "bend_grey": 1.0,
+    "adjust_gamma": 1.0,
     "shift_grey": 1.0,
     "compress": 0.2,
-    "coarsen": 0.2,
+    "downsample": 0.2,
     "blur": 0.2,
     "sharpen": 0.2,
     "shade": 0.2,

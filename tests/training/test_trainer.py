@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tensorflow.python.framework.config import disable_op_determinism
 
-from tests.conftest import encoded
+from tests.support.pictures import encoded
 from xray_classifier.data.datasets import Sample, find_samples, select, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import sha256_of

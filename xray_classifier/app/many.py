@@ -18,7 +18,7 @@ from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from xray_classifier.app.one_image import show_study
-from xray_classifier.app.queue import THUMBNAIL_SIDE, Study, Worklist
+from xray_classifier.app.queue import THUMBNAIL_SIDE, Case, Queue
 from xray_classifier.app.session import TURNS, model_source, shared_classifier, shared_gate
 from xray_classifier.batch.formats import csv_of_studies
 from xray_classifier.batch.scoring import judge_source
@@ -38,14 +38,14 @@ class _State:
     files: tuple[str, ...]
     model: str
     choices: Choices
-    worklist: Worklist
+    queue: Queue
     stopped: bool = False
     opened: int | None = None
     failure: str = ""
 
     @property
     def working(self) -> bool:
-        return not (self.worklist.finished or self.stopped or self.failure)
+        return not (self.queue.finished or self.stopped or self.failure)
 
 
 def show_many(uploads: Sequence[UploadedFile], name: str, choices: Choices) -> None:
@@ -76,9 +76,9 @@ def _state(uploads: Sequence[UploadedFile], name: str, choices: Choices) -> _Sta
     for upload in uploads:
         for source in sources_of_upload(upload.name, upload.getvalue()):
             sources[f"{upload.file_id}/{source.name}"] = source
-    known = old.worklist.studies if old and (old.model, old.choices) == (name, choices) else {}
+    known = old.queue.studies if old and (old.model, old.choices) == (name, choices) else {}
     opened = old.opened if old and old.files == files else None
-    state = _State(files, name, choices, Worklist(sources, known), opened=opened)
+    state = _State(files, name, choices, Queue(sources, known), opened=opened)
     st.session_state[_STATE] = state
     return state
 
@@ -87,7 +87,7 @@ def _show_list(state: _State) -> None:
     working = state.working
     with st.container():  # so that the table keeps its place, and with it its scrolling
         _show_progress(state)
-    if state.opened is None and state.worklist.studies:
+    if state.opened is None and state.queue.studies:
         with st.container():
             _show_table(state)
     else:
@@ -111,17 +111,17 @@ def _judge(state: _State) -> None:
             gate = shared_gate()
         judge = partial(judge_source, classifier=classifier, gate=gate, choices=state.choices)
         with TURNS:
-            state.worklist.advance(judge, SLICE + SLOWER_PER_STUDY * len(state.worklist.studies))
+            state.queue.advance(judge, SLICE + SLOWER_PER_STUDY * len(state.queue.studies))
     except ModelUnavailableError as error:
         state.failure = f"The model cannot be used, so there is no verdict. {error}"
 
 
 def _show_progress(state: _State) -> None:
     """Say how far it is; offer to stop, or to go on."""
-    done, total = len(state.worklist.studies), len(state.worklist)
+    done, total = len(state.queue.studies), len(state.queue)
     if state.failure:
         st.error(state.failure, icon=":material/error:")
-    if not state.worklist.finished:
+    if not state.queue.finished:
         st.progress(done / total, f"{done} of {total} judged")
         if not state.failure and st.button("Stop judging" if state.working else "Go on"):
             state.stopped = not state.stopped
@@ -130,7 +130,7 @@ def _show_progress(state: _State) -> None:
 
 def _show_table(state: _State) -> None:
     """Show what is judged so far, filtered, to be opened or taken away."""
-    ranked = state.worklist.ranked()
+    ranked = state.queue.ranked()
     counts = Counter(study.word for study in ranked)
     st.markdown(" · ".join(f"{count} {word}" for word, count in counts.items()))
     wanted = st.pills(
@@ -157,10 +157,10 @@ def _show_table(state: _State) -> None:
     if state.opened is not None:
         st.rerun()
     if not state.working:
-        _offer_csv(state.worklist)
+        _offer_csv(state.queue)
 
 
-def _table(studies: list[Study]) -> None:
+def _table(studies: list[Case]) -> None:
     columns: dict[str, list[object]] = {
         "open": [f"Open {study.number}" for study in studies],
         "image": [study.thumbnail for study in studies],
@@ -190,19 +190,19 @@ def _table(studies: list[Study]) -> None:
     )
 
 
-def _shown_probability(study: Study) -> float | None:
+def _shown_probability(study: Case) -> float | None:
     """Give a probability in %, never as a certainty: `percent` does the same in words."""
     probability = study.row.probability
     return None if probability is None else 100 * min(max(probability, 0.001), 0.999)
 
 
-def _remarks(study: Study) -> str:
+def _remarks(study: Case) -> str:
     return " ".join([study.row.message, *sentences(study.row.warnings)]).strip()
 
 
-def _offer_csv(worklist: Worklist) -> None:
+def _offer_csv(queue: Queue) -> None:
     named = st.checkbox("with file names", key="with_file_names", persist_state="session")
-    rows = {study.number: study.row for study in worklist.studies.values()}
+    rows = {study.number: study.row for study in queue.studies.values()}
     st.download_button(
         "Download all as CSV",
         csv_of_studies(rows, named),
@@ -218,7 +218,7 @@ def _show_opened(state: _State, number: int) -> None:
     if st.button("Back to the table", icon=":material/arrow_back:"):
         state.opened = None
         st.rerun()
-    source = state.worklist.source(number)
+    source = state.queue.source(number)
     st.header(f"Study {number}")
     st.text(source.name)
     try:

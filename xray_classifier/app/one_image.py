@@ -65,7 +65,7 @@ def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, st
         with st.spinner("Looking at the image …"):
             result = classify_radiograph(radiograph, classifier, gate, choices)
         if result.status == REJECTED and offer_output(result):
-            choices = replace(choices, enforce=False)
+            choices = replace(choices, use_gate=False)
             result = classify_radiograph(radiograph, classifier, gate, choices)
     except UnreadableImageError as error:
         st.error(str(error), icon=":material/broken_image:")

@@ -21,7 +21,7 @@ Judge: TypeAlias = Callable[[Source], tuple[Row, GreyImage | None]]
 
 
 @dataclass(frozen=True)
-class Study:
+class Case:
     """One file that was judged.
 
     Attributes:
@@ -40,7 +40,7 @@ class Study:
         return self.row.verdict or self.row.status
 
 
-class Worklist:
+class Queue:
     """Files that are to be judged, and what came of those that were.
 
     Args:
@@ -51,9 +51,9 @@ class Worklist:
         studies: what is judged so far, by key.
     """
 
-    def __init__(self, sources: Mapping[str, Source], known: Mapping[str, Study]) -> None:
+    def __init__(self, sources: Mapping[str, Source], known: Mapping[str, Case]) -> None:
         self._sources = dict(sources)
-        self.studies: dict[str, Study] = {}
+        self.studies: dict[str, Case] = {}
         self._waiting: dict[str, int] = {}  # numbers by key
         for number, key in enumerate(sources, 1):
             if key in known:
@@ -75,7 +75,7 @@ class Worklist:
         while self._waiting:
             key, number = next(iter(self._waiting.items()))
             row, image = judge(self._sources[key])
-            self.studies[key] = Study(number, row, "" if image is None else thumbnail(image))
+            self.studies[key] = Case(number, row, "" if image is None else thumbnail(image))
             del self._waiting[key]
             if time.monotonic() >= deadline:
                 break
@@ -84,7 +84,7 @@ class Worklist:
         """Give the file of a study, judged or not."""
         return list(self._sources.values())[number - 1]
 
-    def ranked(self) -> list[Study]:
+    def ranked(self) -> list[Case]:
         """Order what is judged: likeliest pneumonia first, last what has no probability."""
         return sorted(self.studies.values(), key=_rank)
 
@@ -98,6 +98,6 @@ def thumbnail(image: GreyImage) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
-def _rank(study: Study) -> tuple[float, str, int]:
+def _rank(study: Case) -> tuple[float, str, int]:
     probability = study.row.probability
     return (math.inf if probability is None else -probability, study.word, study.number)

@@ -46,31 +46,31 @@ ROWS = pa.schema([(name, _arrow_type(hint)) for name, hint in get_type_hints(Row
 
 
 @dataclass(frozen=True)
-class Order:
+class PredictionJob:
     """What is asked of the judge, the same for every file.
 
     Attributes:
         model: name or path, as in `load_classifier`.
-        enforce: as in `Choices`.
+        use_gate: as in `Choices`.
         operating_point: as in `Choices`.
         pretest: as in `Choices`.
     """
 
     model: str
-    enforce: bool = True
+    use_gate: bool = True
     operating_point: str | None = None
     pretest: float | None = None
 
     @property
     def choices(self) -> Choices:
         """What the user chose, for `score`."""
-        return Choices(self.operating_point, self.pretest, self.enforce)
+        return Choices(self.operating_point, self.pretest, self.use_gate)
 
 
 class Scorer:
     """Model and gate, loaded once, for batch after batch."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: PredictionJob) -> None:
         self.order = order
         self.classifier = loading.load_classifier(order.model)
         self.gate = gate.load_gate()
@@ -93,7 +93,7 @@ class Scorer:
 class Actor:
     """A Scorer in another process: its failure is a table, too, not a traceback of that process."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: PredictionJob) -> None:
         self._failure: XrayClassifierError | None = None
         try:
             self._scorer = Scorer(order)
@@ -132,7 +132,7 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
     return pa.Table.from_pylist(values, ROWS)
 
 
-def describe_order(order: Order) -> dict[str, Any]:
+def describe_job(order: PredictionJob) -> dict[str, Any]:
     """State all that a row depends on beside its file, without opening a model.
 
     Raises:

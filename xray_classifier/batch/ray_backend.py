@@ -17,7 +17,7 @@ import ray
 import ray.data
 import ray.exceptions
 
-from xray_classifier.batch.job import BATCH_ROWS, Actor, Order, unwrap
+from xray_classifier.batch.job import BATCH_ROWS, Actor, PredictionJob, unwrap
 from xray_classifier.batch.resumable_run import ArchiveRun
 from xray_classifier.errors import DatasetError
 
@@ -28,7 +28,7 @@ REACH_SECONDS = 5
 
 
 def judge(
-    order: Order, run: ArchiveRun, workers: int | None = None, address: str | None = None
+    order: PredictionJob, run: ArchiveRun, workers: int | None = None, address: str | None = None
 ) -> Iterator[pa.Table]:
     """Judge the waiting files of a run, in their order.
 
@@ -85,7 +85,7 @@ def _reach(address: str) -> None:
         ) from error
 
 
-def _judge(order: Order, run: ArchiveRun, workers: int) -> Iterator[pa.Table]:
+def _judge(order: PredictionJob, run: ArchiveRun, workers: int) -> Iterator[pa.Table]:
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False

@@ -8,7 +8,7 @@ from itertools import islice
 
 from xray_classifier.batch.prefetch import map_ahead
 from xray_classifier.errors import RejectedImageError, UnreadableImageError
-from xray_classifier.imaging.preprocessing import squeeze
+from xray_classifier.imaging.preprocessing import resize
 from xray_classifier.imaging.radiograph import GreyImage, Radiograph
 from xray_classifier.inference.pipeline import (
     DEFAULTS,
@@ -156,4 +156,4 @@ def _row(
 def _prepare(source: Source) -> Radiograph:
     """Do all that needs no model. What waits for one takes 250 kB, whatever the file's size."""
     radiograph = decode(source.read())
-    return Radiograph(squeeze(radiograph.image), radiograph.warnings)
+    return Radiograph(resize(radiograph.image), radiograph.warnings)

@@ -93,7 +93,7 @@ def _probability(text: str) -> float:
 
 def choices_of(options: argparse.Namespace) -> Choices:
     """Gather what the user chose about the verdicts."""
-    return Choices(options.operating_point, options.pretest, enforce=not options.no_gate)
+    return Choices(options.operating_point, options.pretest, use_gate=not options.no_gate)
 
 
 def read_image(path: Path) -> bytes:

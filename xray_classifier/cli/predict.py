@@ -26,7 +26,7 @@ from xray_classifier.errors import DatasetError, UnreadableImageError
 if TYPE_CHECKING:
     from pyarrow import Table
 
-    from xray_classifier.batch.job import Order
+    from xray_classifier.batch.job import PredictionJob
     from xray_classifier.batch.resumable_run import ArchiveRun
 
 
@@ -169,8 +169,10 @@ def _predict_archive(options: argparse.Namespace) -> int:
     from xray_classifier.inputs.locations import list_locations
     from xray_classifier.progress import track_groups
 
-    order = job.Order(options.model, not options.no_gate, options.operating_point, options.pretest)
-    facts = job.describe_order(order)
+    order = job.PredictionJob(
+        options.model, not options.no_gate, options.operating_point, options.pretest
+    )
+    facts = job.describe_job(order)
     run = resumable_run.ArchiveRun(options.out, {"paths": options.paths, **facts})
     if run.is_whole:
         print(f"note: {run.out} was whole; delete it to judge the files anew.", file=sys.stderr)
@@ -189,7 +191,9 @@ def _predict_archive(options: argparse.Namespace) -> int:
     return BAD_DATA if any(status == "unreadable" for status, _ in counts) else 0
 
 
-def _judge_archive(order: Order, run: ArchiveRun, options: argparse.Namespace) -> Iterator[Table]:
+def _judge_archive(
+    order: PredictionJob, run: ArchiveRun, options: argparse.Namespace
+) -> Iterator[Table]:
     """Start the engine that was asked for."""
     if options.engine == "ray":
         try:
@@ -223,7 +227,7 @@ def explain(options: argparse.Namespace) -> int:
         print(f"error: {options.file}: {error}", file=sys.stderr)
         return BAD_DATA
     classifier = load_classifier(options.model)
-    result = classify_radiograph(radiograph, classifier, load_gate(), Choices(enforce=False))
+    result = classify_radiograph(radiograph, classifier, load_gate(), Choices(use_gate=False))
     for note in (*classifier.remarks, *result.warnings):
         print(f"note: {note}", file=sys.stderr)
     heatmap = explanation.Explainer(classifier).heatmap(preprocess(radiograph.image))

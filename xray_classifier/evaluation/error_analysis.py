@@ -110,17 +110,19 @@ def rejections(evaluation: Evaluation, gate: Gate) -> dict[str, Any]:
         DatasetError: a file cannot be read; the message names it.
     """
     samples = evaluation.samples
-    opinions = [
-        gate.judge(preprocess(read_image(sample)))
+    decisions = [
+        gate.decide(preprocess(read_image(sample)))
         for sample in track(samples, "Asking the gate", len(samples))
     ]
     return {
-        "rejected": sum(bool(opinion.reason) for opinion in opinions),
-        "flagged": sum(opinion.outside_population and not opinion.reason for opinion in opinions),
+        "rejected": sum(bool(decision.reason) for decision in decisions),
+        "flagged": sum(
+            decision.outside_population and not decision.reason for decision in decisions
+        ),
         "rejected_files": [
             sample.path.name
-            for sample, opinion in zip(samples, opinions, strict=True)
-            if opinion.reason
+            for sample, decision in zip(samples, decisions, strict=True)
+            if decision.reason
         ],
     }
 

@@ -33,7 +33,7 @@ from xray_classifier.evaluation.metrics import (
     with_intervals,
 )
 from xray_classifier.files import make_folder, replace_atomically
-from xray_classifier.imaging.preprocessing import squeeze
+from xray_classifier.imaging.preprocessing import resize
 from xray_classifier.imaging.radiograph import Radiograph
 from xray_classifier.inference.pipeline import classify_radiograph
 from xray_classifier.inference.verdict import force, percent
@@ -184,4 +184,4 @@ def _grid(evaluation: Evaluation) -> Figure:
         f"{LABELS[sample.label]}\npneumonia {percent(evaluation.probabilities[index])}"
         for sample, index in zip(samples, chosen, strict=True)
     ]
-    return plots.image_grid([squeeze(read_image(sample)) for sample in samples], titles)
+    return plots.image_grid([resize(read_image(sample)) for sample in samples], titles)

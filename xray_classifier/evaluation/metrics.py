@@ -36,7 +36,7 @@ def measure(
     return {
         "loss": _cross_entropy(labels, probabilities, weights),
         **_forced(labels, probabilities, threshold, weights),
-        "auc": area(labels, probabilities, weights),
+        "auc": roc_auc(labels, probabilities, weights),
         "brier": float(np.average((probabilities - labels) ** 2, weights=weights)),
         "ece": calibration_error(labels, probabilities, weights),
     }
@@ -65,7 +65,7 @@ def measure_point(
     }
 
 
-def area(labels: Labels, probabilities: Probabilities, weights: Weights) -> float:
+def roc_auc(labels: Labels, probabilities: Probabilities, weights: Weights) -> float:
     """Give the area under the ROC curve.
 
     It is the chance that an ill image has the higher probability, equal ones counted half.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xray_classifier.data.datasets import Sample, read_image
-from xray_classifier.evaluation.metrics import Probabilities, Weights, area, with_intervals
+from xray_classifier.evaluation.metrics import Probabilities, Weights, roc_auc, with_intervals
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor, preprocess
 from xray_classifier.models.classifier import Classifier
@@ -38,11 +38,11 @@ SPOILERS: dict[str, tuple[Spoil, tuple[float, ...]]] = {
         (-0.2, -0.1, 0.1, 0.2),
     ),
     "rotation in degrees": (
-        lambda batch, level, _rng: perturbations.turn(batch, level),
+        lambda batch, level, _rng: perturbations.rotate(batch, level),
         (-15, -5, 5, 15),
     ),
     "resolution, pixels a side": (
-        lambda batch, level, _rng: perturbations.coarsen(batch, int(level)),
+        lambda batch, level, _rng: perturbations.downsample(batch, int(level)),
         (224, 112, 64),
     ),
 }
@@ -88,7 +88,7 @@ def _measure(
     def figures(weights: Weights) -> dict[str, float]:
         return {
             "accuracy": float(np.average(right, weights=weights)),
-            "auc": area(labels, probabilities, weights),
+            "auc": roc_auc(labels, probabilities, weights),
         }
 
     return with_intervals(figures, labels, [sample.patient for sample in samples])

@@ -16,7 +16,7 @@ import numpy as np
 
 from xray_classifier.data.datasets import Sample, fingerprint, read_image
 from xray_classifier.errors import DatasetError
-from xray_classifier.evaluation.metrics import Probabilities, Weights, area, with_intervals
+from xray_classifier.evaluation.metrics import Probabilities, Weights, roc_auc, with_intervals
 from xray_classifier.files import replace_atomically
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor, preprocess
@@ -39,12 +39,12 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "darker by .1": lambda batch, _rng: perturbations.shift_grey(batch, -0.1, 1.0),
     "contrast .75": lambda batch, _rng: perturbations.shift_grey(batch, 0.0, 0.75),
     "contrast 1.25": lambda batch, _rng: perturbations.shift_grey(batch, 0.0, 1.25),
-    "gamma .75": lambda batch, _rng: perturbations.bend_grey(batch, 0.75),
-    "gamma 1.33": lambda batch, _rng: perturbations.bend_grey(batch, 1.33),
+    "gamma .75": lambda batch, _rng: perturbations.adjust_gamma(batch, 0.75),
+    "gamma 1.33": lambda batch, _rng: perturbations.adjust_gamma(batch, 1.33),
     "noise, sigma .03": lambda batch, rng: perturbations.add_noise(batch, rng, 0.03),
     "blur, 2 pixels of 500": lambda batch, _rng: perturbations.blur(batch, 2),
     "JPEG quality 25": lambda batch, _rng: perturbations.compress(batch, 25),
-    "112 pixels a side": lambda batch, _rng: perturbations.coarsen(batch, 112),
+    "112 pixels a side": lambda batch, _rng: perturbations.downsample(batch, 112),
 }
 
 BORDER_ALONE: dict[str, Perturbation] = {
@@ -181,7 +181,7 @@ def _compare(
         return {
             "mean_change": float(np.average(distance, weights=weights)),
             "verdicts_changed": float(np.average(turned, weights=weights)),
-            "auc": area(labels, changed, weights),
+            "auc": roc_auc(labels, changed, weights),
         }
 
     return with_intervals(figures, labels, [sample.patient for sample in samples])

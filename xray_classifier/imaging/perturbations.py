@@ -81,7 +81,7 @@ def shift_grey(batch: Tensor, brightness: Amount, contrast: Amount) -> Tensor:
     return np.clip(shifted, 0, 1).astype(np.float32)
 
 
-def bend_grey(batch: Tensor, gamma: Amount) -> Tensor:
+def adjust_gamma(batch: Tensor, gamma: Amount) -> Tensor:
     """Raise the grey levels to the power `gamma`; above 1 darkens."""
     return np.power(batch, gamma).astype(np.float32)
 
@@ -122,7 +122,7 @@ def compress(batch: Tensor, quality: int) -> Tensor:
     return _each(batch, through_jpeg)
 
 
-def coarsen(batch: Tensor, side: int) -> Tensor:
+def downsample(batch: Tensor, side: int) -> Tensor:
     """Shrink to `side` x `side` pixels and enlarge again: a source of lower resolution."""
 
     def through_small(image: Image.Image) -> Image.Image:
@@ -132,7 +132,7 @@ def coarsen(batch: Tensor, side: int) -> Tensor:
     return _each(batch, through_small)
 
 
-def turn(batch: Tensor, degrees: float) -> Tensor:
+def rotate(batch: Tensor, degrees: float) -> Tensor:
     """Turn counter-clockwise about the centre; black comes in at the corners."""
     return _each(batch, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
 

@@ -23,18 +23,18 @@ def preprocess(image: GreyImage) -> Tensor:
     Returns:
         Shape (500, 500, 1), float32 in [0, 1].
     """
-    return scale(squeeze(image))
+    return scale(resize(image))
 
 
-def squeeze(image: GreyImage) -> GreyImage:
+def resize(image: GreyImage) -> GreyImage:
     """Resize to 500 x 500 with Pillow's antialiased bilinear filter.
 
-    The aspect ratio is given up, as in the article: the network was trained on squeezed images.
+    The aspect ratio is given up, as in the article: the network was trained on resized images.
     """
     resized = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     return np.asarray(resized)
 
 
-def scale(squeezed: GreyImage) -> Tensor:
+def scale(resized: GreyImage) -> Tensor:
     """Scale uint8 pixels by 1/255 and add the channel: (..., 500, 500) to (..., 500, 500, 1)."""
-    return (squeezed.astype(np.float32) / np.float32(255))[..., np.newaxis]
+    return (resized.astype(np.float32) / np.float32(255))[..., np.newaxis]

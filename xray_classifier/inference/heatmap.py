@@ -33,7 +33,7 @@ from xray_classifier.models.loading import MODEL_FOLDER
 from xray_classifier.models.spec import INPUT_SHAPE, ModelSpec
 
 Heatmap = NDArray[np.float32]
-"""Shape (500, 500), float32 in [0, 1], on the squeezed image's grid; all 0, or 1 at its peak."""
+"""Shape (500, 500), float32 in [0, 1], on the resized image's grid; all 0, or 1 at its peak."""
 
 ColourImage = NDArray[np.uint8]
 """Shape (height, width, 3), uint8: red, green and blue."""

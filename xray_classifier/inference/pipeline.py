@@ -13,7 +13,7 @@ from xray_classifier.inference.prevalence import post_test
 from xray_classifier.inference.verdict import judge
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.classifier import Classifier
-from xray_classifier.models.gate import OUTSIDE_POPULATION, PASSED, Gate, Opinion
+from xray_classifier.models.gate import OUTSIDE_POPULATION, PASSED, Gate, GateDecision
 from xray_classifier.models.operating_point import FIXED
 from xray_classifier.models.spec import ModelSpec
 
@@ -29,12 +29,12 @@ class Choices:
     Attributes:
         operating_point: name of one of the model's; None for its default.
         pretest: probability of pneumonia without the radiograph, in (0, 1); None for none.
-        enforce: False to let the model judge what the gate rejects, with the warning "not_valid".
+        use_gate: False to let the model judge what the gate rejects, with the warning "not_valid".
     """
 
     operating_point: str | None = None
     pretest: float | None = None
-    enforce: bool = True
+    use_gate: bool = True
 
 
 DEFAULTS = Choices()
@@ -108,26 +108,26 @@ def classify_radiographs(
     if not radiographs:
         return []
     tensors = np.stack([preprocess(radiograph.image) for radiograph in radiographs])
-    opinions = gate.judge_batch(tensors) if gate else [PASSED] * len(tensors)
-    judged = [not (opinion.reason and choices.enforce) for opinion in opinions]
+    decisions = gate.decide_batch(tensors) if gate else [PASSED] * len(tensors)
+    judged = [not (decision.reason and choices.use_gate) for decision in decisions]
     probabilities = iter(classifier.probabilities(tensors[judged]))
     return [
-        _result(radiograph, opinion, float(next(probabilities)), classifier.spec, choices)
+        _result(radiograph, decision, float(next(probabilities)), classifier.spec, choices)
         if passed
-        else _rejection(radiograph, opinion, classifier.spec, choices)
-        for radiograph, opinion, passed in zip(radiographs, opinions, judged, strict=True)
+        else _rejection(radiograph, decision, classifier.spec, choices)
+        for radiograph, decision, passed in zip(radiographs, decisions, judged, strict=True)
     ]
 
 
 def _rejection(
-    radiograph: Radiograph, opinion: Opinion, spec: ModelSpec, choices: Choices
+    radiograph: Radiograph, decision: GateDecision, spec: ModelSpec, choices: Choices
 ) -> Result:
     point = spec.point(choices.operating_point)
     return Result(
         radiograph.image,
         point.threshold,
         REJECTED,
-        message=opinion.reason,
+        message=decision.reason,
         warnings=radiograph.warnings,
         operating_point=point.name,
     )
@@ -135,16 +135,16 @@ def _rejection(
 
 def _result(
     radiograph: Radiograph,
-    opinion: Opinion,
+    decision: GateDecision,
     probability: float,
     spec: ModelSpec,
     choices: Choices,
 ) -> Result:
     point = spec.point(choices.operating_point)
     warnings = radiograph.warnings
-    if opinion.reason:
+    if decision.reason:
         warnings = (*warnings, NOT_VALID)
-    elif opinion.outside_population:
+    elif decision.outside_population:
         warnings = (*warnings, OUTSIDE_POPULATION)
     pretest = choices.pretest
     return Result(

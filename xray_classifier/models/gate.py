@@ -63,7 +63,7 @@ class GateSpec:
 
 
 @dataclass(frozen=True)
-class Opinion:
+class GateDecision:
     """What the gate says of an image.
 
     Attributes:
@@ -75,7 +75,7 @@ class Opinion:
     outside_population: bool
 
 
-PASSED = Opinion("", outside_population=False)
+PASSED = GateDecision("", outside_population=False)
 
 
 class Gate:
@@ -105,26 +105,26 @@ class Gate:
         with self._lock:
             return self._forward(batch).numpy().astype(np.float64)
 
-    def judge(self, tensor: Tensor) -> Opinion:
+    def decide(self, tensor: Tensor) -> GateDecision:
         """Judge one tensor, shape (500, 500, 1), float32 in [0, 1]."""
-        return self.judge_batch(tensor[np.newaxis])[0]
+        return self.decide_batch(tensor[np.newaxis])[0]
 
-    def judge_batch(self, batch: Tensor) -> list[Opinion]:
+    def decide_batch(self, batch: Tensor) -> list[GateDecision]:
         """Judge tensors, shape (n, 500, 500, 1)."""
         return [decide(outputs, self.spec) for outputs in self.outputs(batch)]
 
 
-def decide(outputs: NDArray[np.float64], spec: GateSpec) -> Opinion:
-    """Turn the outputs for one image into an opinion."""
+def decide(outputs: NDArray[np.float64], spec: GateSpec) -> GateDecision:
+    """Turn the outputs for one image into an decision."""
     chances = dict(zip(spec.kinds, outputs[:-1], strict=True))
     distance = outputs[-1]
     worst = max(REASONS, key=lambda kind: chances[kind])
     if sum(chances[kind] for kind in REASONS) >= spec.reject_from:
-        return Opinion(REASONS[worst], outside_population=False)
+        return GateDecision(REASONS[worst], outside_population=False)
     if not distance < spec.reject_distance:
-        return Opinion(REASONS["other"], outside_population=False)
+        return GateDecision(REASONS["other"], outside_population=False)
     outside = chances[ADULT] > chances[CHILD] or distance >= spec.outside_distance
-    return Opinion("", outside_population=bool(outside))
+    return GateDecision("", outside_population=bool(outside))
 
 
 @collector_paused()

@@ -81,7 +81,7 @@ def calibrate(model: str, answers: Path, out: Path) -> Path:
     scale = fit_scale(found.labels, found.probabilities)
     calibrated = replace(found, probabilities=scale.apply(found.probabilities))
     points = fit_points(calibrated)
-    bake(classifier.model, scale)
+    fold_into_last_layer(classifier.model, scale)
     make_folder(out)
     target = out / spec.file
     with replace_atomically(target) as temporary:
@@ -106,7 +106,7 @@ def fit_scale(labels: Labels, probabilities: Probabilities) -> Scale:
     return Scale(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]))
 
 
-def bake(model: Any, scale: Scale) -> None:
+def fold_into_last_layer(model: Any, scale: Scale) -> None:
     """Put a scale into the weights of a model's last layer.
 
     Raises:

@@ -30,7 +30,7 @@ from xray_classifier.data.datasets import (
 from xray_classifier.errors import DatasetError, UnreadableImageError
 from xray_classifier.files import replace_atomically, sha256_of
 from xray_classifier.imaging import perturbations
-from xray_classifier.imaging.preprocessing import SIDE, scale, squeeze
+from xray_classifier.imaging.preprocessing import SIDE, resize, scale
 from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.gate import ADULT, CHILD, KINDS, GateSpec, decide, write_gate_spec
@@ -79,7 +79,7 @@ def train_gate(
     """
     rng = np.random.default_rng(seed)
     training, _ = split_by_patient(select(find_samples(data), "train", "val", "all"))
-    children = [squeeze(read_image(sample)) for sample in track(training, "Reading", len(training))]
+    children = [resize(read_image(sample)) for sample in track(training, "Reading", len(training))]
     fitted = {ADULT: images_in(adults)[::2], "other": images_in(other)[::2]}
     extractor = build_extractor()
     features = {
@@ -132,8 +132,8 @@ def degrade(image: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Change at random what must not matter: margin, resolution, light, JPEG quality, noise."""
     batch = perturbations.crop(scale(image[np.newaxis]), rng.uniform(0, 0.06))
     side = int(rng.choice([112, 160, 224, 300, 400, SIDE]))
-    batch = perturbations.coarsen(batch, side)
-    batch = perturbations.bend_grey(batch, float(np.exp(rng.uniform(-0.25, 0.25))))
+    batch = perturbations.downsample(batch, side)
+    batch = perturbations.adjust_gamma(batch, float(np.exp(rng.uniform(-0.25, 0.25))))
     batch = perturbations.shift_grey(batch, rng.uniform(-0.08, 0.08), rng.uniform(0.8, 1.2))
     if rng.random() < 0.5:
         batch = perturbations.compress(batch, int(rng.integers(25, 95)))
@@ -143,12 +143,12 @@ def degrade(image: GreyImage, rng: np.random.Generator) -> GreyImage:
 
 
 def cut_part(image: GreyImage, rng: np.random.Generator) -> GreyImage:
-    """Cut out 12 to 48 % of the area somewhere, and squeeze that to the square."""
+    """Cut out 12 to 48 % of the area somewhere, and resize that to the square."""
     area, ratio = rng.uniform(0.12, 0.48), np.exp(rng.uniform(-0.4, 0.4))
     height = min(1.0, np.sqrt(area * ratio))
     tall, wide = int(SIDE * height), int(SIDE * min(1.0, area / height))
     top, left = rng.integers(0, SIDE - tall + 1), rng.integers(0, SIDE - wide + 1)
-    return squeeze(np.ascontiguousarray(image[top : top + tall, left : left + wide]))
+    return resize(np.ascontiguousarray(image[top : top + tall, left : left + wide]))
 
 
 def build_extractor() -> keras.Model:
@@ -169,7 +169,7 @@ def build_extractor() -> keras.Model:
 
 
 def extract(extractor: keras.Model, images: Images) -> Features:
-    """Compute the features of squeezed images, shape (n, 2584)."""
+    """Compute the features of resized images, shape (n, 2584)."""
     starts = range(0, len(images), BATCH_SIZE)
     batches = (scale(np.stack(images[start : start + BATCH_SIZE])) for start in starts)
     rows = [extractor(batch, training=False) for batch in track(batches, "Looking", len(starts))]
@@ -226,13 +226,15 @@ def _distance_layers(normal: keras.KerasTensor, children: Features) -> keras.Ker
 
 
 def measure_gate(model: Any, spec: GateSpec, images: Images) -> dict[str, float]:
-    """Count what the gate does with squeezed images: shares rejected and flagged."""
+    """Count what the gate does with resized images: shares rejected and flagged."""
     outputs = extract(model, images)
-    opinions = [decide(row.astype(np.float64), spec) for row in outputs]
+    decisions = [decide(row.astype(np.float64), spec) for row in outputs]
     return {
         "images": len(images),
-        "rejected": float(np.mean([bool(opinion.reason) for opinion in opinions])),
-        "outside_population": float(np.mean([opinion.outside_population for opinion in opinions])),
+        "rejected": float(np.mean([bool(decision.reason) for decision in decisions])),
+        "outside_population": float(
+            np.mean([decision.outside_population for decision in decisions])
+        ),
     }
 
 
@@ -251,7 +253,7 @@ def measure_kinds(
     """
     rng = np.random.default_rng(0)
     _, holdout = split_by_patient(select(find_samples(data), "train", "val", "all"))
-    children = [squeeze(read_image(sample)) for sample in holdout]
+    children = [resize(read_image(sample)) for sample in holdout]
     some = _draw(children, 200, rng)
     sets: dict[str, Images] = {
         "held-out children": children,
@@ -278,7 +280,7 @@ def images_in(folder: Path) -> Images:
     images = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
-            images.append(squeeze(decode(path.read_bytes()).image))
+            images.append(resize(decode(path.read_bytes()).image))
         except UnreadableImageError:
             continue
     if not images:

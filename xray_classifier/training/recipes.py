@@ -66,7 +66,7 @@ def _augment_default(batch: Tensor, rng: np.random.Generator) -> Tensor:
     margin = rng.uniform(0.05, 0.2)
     batch = _sometimes(0.7, batch, rng, lambda some: perturbations.swap_border(some, rng, margin))
     batch = _sometimes(0.15, batch, rng, lambda some: perturbations.erase_border(some, rng, margin))
-    batch = perturbations.bend_grey(batch, np.exp(rng.uniform(-0.4, 0.4, (len(batch), 1, 1, 1))))
+    batch = perturbations.adjust_gamma(batch, np.exp(rng.uniform(-0.4, 0.4, (len(batch), 1, 1, 1))))
     batch = perturbations.shift_grey(
         batch,
         rng.uniform(-0.12, 0.12, (len(batch), 1, 1, 1)),
@@ -75,7 +75,7 @@ def _augment_default(batch: Tensor, rng: np.random.Generator) -> Tensor:
     machine = (
         lambda some: perturbations.shade(some, rng, 0.15),
         lambda some: perturbations.compress(some, int(rng.integers(15, 90))),
-        lambda some: perturbations.coarsen(some, int(rng.integers(90, 220))),
+        lambda some: perturbations.downsample(some, int(rng.integers(90, 220))),
         lambda some: perturbations.blur(some, rng.uniform(0.3, 1.5)),
         lambda some: perturbations.sharpen(some, rng.uniform(1, 4), rng.uniform(0.3, 1.5)),
         lambda some: perturbations.add_noise(some, rng, rng.uniform(0.01, 0.06)),

@@ -35,7 +35,7 @@ from xray_classifier.data.datasets import (
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation import plots
 from xray_classifier.files import replace_atomically, sha256_of
-from xray_classifier.imaging.preprocessing import SIDE, Tensor, scale, squeeze
+from xray_classifier.imaging.preprocessing import SIDE, Tensor, resize, scale
 from xray_classifier.labels import LABELS
 from xray_classifier.models.spec import ModelSpec, write_spec
 from xray_classifier.progress import track
@@ -45,7 +45,7 @@ from xray_classifier.training.recipes import Recipe
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of tensors and labels from squeezed images held in memory as uint8.
+    """Batches of tensors and labels from resized images held in memory as uint8.
 
     Args:
         images: shape (n, side, side), uint8.
@@ -185,7 +185,7 @@ def fit(
 def load_images(
     samples: Sequence[Sample], pool: int = 1
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Decode and squeeze radiographs into memory, 250 kB each, less if pooled.
+    """Decode and resize radiographs into memory, 250 kB each, less if pooled.
 
     Args:
         samples: the radiographs.
@@ -199,7 +199,7 @@ def load_images(
     """
 
     def load(sample: Sample) -> NDArray[np.uint8]:
-        return _pooled(squeeze(read_image(sample)), pool)
+        return _pooled(resize(read_image(sample)), pool)
 
     side = SIDE // pool
     images = np.empty((len(samples), side, side), np.uint8)

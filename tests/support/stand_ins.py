@@ -1,0 +1,94 @@
+"""Models and a gate that are quick and whose answers can be worked out by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xray_classifier.models.classifier import Classifier
+    from xray_classifier.models.gate import GateDecision
+
+
+def tiny_model() -> Any:
+    """A Keras model of two parameters: sigmoid(8 * mean brightness - 4)."""
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.Input((500, 500, 1)),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.set_weights([np.array([[8.0]]), np.array([-4.0])])
+    return model
+
+
+class TinyGate:
+    """Rejects what is white and flags what is black; lets the rest through."""
+
+    def decide(self, tensor: NDArray[np.float32]) -> GateDecision:
+        from xray_classifier.models.gate import GateDecision
+
+        return GateDecision("It is white." if tensor.min() == 1 else "", bool(tensor.max() == 0))
+
+    def decide_batch(self, batch: NDArray[np.float32]) -> list[GateDecision]:
+        return [self.decide(tensor) for tensor in batch]
+
+
+POINTS = {
+    "balanced": {"threshold": 0.7, "band": [0.6, 0.8], "criterion": "equal", "out_of_fold": {}},
+    "screening": {"threshold": 0.2, "band": [0.1, 0.3], "criterion": "99 %", "out_of_fold": {}},
+}
+
+
+def pointed_classifier() -> Classifier:
+    """The tiny model, as if calibrated for a prevalence of .74, with two operating points."""
+    from xray_classifier.models.classifier import Classifier
+    from xray_classifier.models.spec import ModelSpec
+
+    spec = ModelSpec(
+        "pointed",
+        "Pointed",
+        "pointed.keras",
+        sha256="ef" * 32,
+        bytes=1,
+        threshold=0.7,
+        calibration_prevalence=0.74,
+        operating_points=POINTS,
+    )
+    return Classifier(tiny_model(), spec)
+
+
+def square_layers() -> list[Any]:
+    """Layers that answer only to what is brighter than .5: see `square_model`."""
+    import keras
+
+    bright = keras.layers.Conv2D(1, 3, activation="relu", name="bright")
+    return [keras.layers.AveragePooling2D(10), bright, keras.layers.MaxPooling2D(2)]
+
+
+def square_model(weight: float = 400.0, bias: float = -4.0) -> Any:
+    """A small CNN whose score rises by `weight` times the part of the picture that is bright."""
+    import keras
+
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential([keras.Input((500, 500, 1)), *square_layers(), *head])
+    set_square_weights(model, weight, bias)
+    return model
+
+
+def set_square_weights(model: Any, weight: float = 400.0, bias: float = -4.0) -> None:
+    kernel = np.full((3, 3, 1, 1), 1 / 9)
+    model.set_weights([kernel, np.array([-0.5]), np.array([[weight]]), np.array([bias])])
+
+
+def find_no_model(name: str, source: str | None) -> Classifier:
+    """Do what `load_classifier` does where the model's file is missing."""
+    from xray_classifier.errors import ModelUnavailableError
+
+    raise ModelUnavailableError("The model file is missing.")
