@@ -60,7 +60,8 @@ def _measure_here(times: int) -> list[Figure]:
     import keras
 
     from xray_classifier.models.gate import load_gate
-    from xray_classifier.models.loading import MODEL_FOLDER, load_classifier
+    from xray_classifier.models.loading import load_classifier
+    from xray_classifier.paths import MODEL_FOLDER
 
     data = images.large_jpeg()
     article, default = load_classifier("article"), load_classifier("default")

@@ -10,8 +10,8 @@ import pytest
 
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.evaluation.ledger import LEDGER, describe, record
-from xray_classifier.models.loading import MODEL_FOLDER
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
+from xray_classifier.paths import MODEL_FOLDER
 
 HEADING = "# Looks\n\n| date | ... |\n| --- | --- |\n"
 SUMMARY: dict[str, Any] = {

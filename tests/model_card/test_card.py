@@ -12,8 +12,8 @@ from tests.support.pictures import zipped
 from xray_classifier.errors import DatasetError
 from xray_classifier.model_card.card import CARD, TEMPLATE, render_card, write_card
 from xray_classifier.model_card.tables import TEST
-from xray_classifier.models.loading import MODEL_FOLDER
 from xray_classifier.models.spec import read_spec
+from xray_classifier.paths import MODEL_FOLDER
 
 SECTIONS = [  # shared/guide/peers.md, section 5
     "Identity",

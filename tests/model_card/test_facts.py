@@ -24,8 +24,8 @@ from xray_classifier.model_card.facts import (
     training_sentences,
 )
 from xray_classifier.model_card.tables import ADULTS, HOLDOUT, TEST
-from xray_classifier.models.loading import MODEL_FOLDER
 from xray_classifier.models.spec import ModelSpec, read_spec
+from xray_classifier.paths import MODEL_FOLDER
 
 SPEC = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
 

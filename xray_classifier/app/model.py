@@ -25,8 +25,9 @@ from xray_classifier.model_card.facts import (
 )
 from xray_classifier.models import gate, loading
 from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
+from xray_classifier.paths import MODEL_FOLDER
 
-MODEL_CARD = loading.MODEL_FOLDER / "MODEL_CARD.md"
+MODEL_CARD = MODEL_FOLDER / "MODEL_CARD.md"
 
 WHERE_IT_FAILS = """
 - **Adults**: {adults} The gate warns of them; believe the warning, not the number.

@@ -11,8 +11,8 @@ from typing import Any
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import replace_atomically
 from xray_classifier.labels import LABELS
-from xray_classifier.models.loading import MODEL_FOLDER
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
+from xray_classifier.paths import MODEL_FOLDER
 
 LEDGER = "EVALUATIONS.md"
 TEST_SPLIT = "test"

@@ -29,8 +29,8 @@ from xray_classifier.inference.pipeline import NOT_VALID, Result
 from xray_classifier.inference.receptive_field import Axis, axes_of, coarsest_maps_of, logit_of
 from xray_classifier.inference.verdict import percent
 from xray_classifier.models.classifier import Classifier
-from xray_classifier.models.loading import MODEL_FOLDER
 from xray_classifier.models.spec import INPUT_SHAPE, ModelSpec
+from xray_classifier.paths import MODEL_FOLDER
 
 Heatmap = NDArray[np.float32]
 """Shape (500, 500), float32 in [0, 1], on the resized image's grid; all 0, or 1 at its peak."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-BENCHMARKS = ROOT / "benchmarks" / "results.json"
-HARDNESS = ROOT / "tests" / "measured.json"
+from xray_classifier.paths import REPOSITORY
+
+BENCHMARKS = REPOSITORY / "benchmarks" / "results.json"
+HARDNESS = REPOSITORY / "tests" / "measured.json"
 _MISSING = "Not measured yet."
 
 

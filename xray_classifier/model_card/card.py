@@ -22,8 +22,9 @@ from xray_classifier.model_card.tables import (
     proportion,
     table,
 )
-from xray_classifier.models.loading import DEFAULT_MODEL, MODEL_FOLDER
+from xray_classifier.models.loading import DEFAULT_MODEL
 from xray_classifier.models.spec import INPUT_SHAPE, ModelSpec, read_spec
+from xray_classifier.paths import MODEL_FOLDER
 
 TEMPLATE, CARD = "card_template.md", "MODEL_CARD.md"
 

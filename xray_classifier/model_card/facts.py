@@ -10,8 +10,8 @@ from typing import Any
 from xray_classifier.evaluation.metrics import wilson_interval
 from xray_classifier.labels import LABELS
 from xray_classifier.model_card.tables import ADULTS, HOLDOUT, NOT_YET, TEST, decimal
-from xray_classifier.models.loading import MODEL_FOLDER
 from xray_classifier.models.spec import ModelSpec
+from xray_classifier.paths import MODEL_FOLDER
 
 Row = dict[str, str]
 

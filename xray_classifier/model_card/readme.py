@@ -17,10 +17,11 @@ from xray_classifier.model_card.benchmarks import (
 from xray_classifier.model_card.facts import adults_sentence, comparison_sentence, shift_sentence
 from xray_classifier.model_card.sizing import ARCHIVE, archive_table
 from xray_classifier.model_card.tables import NOT_YET, decimal, percent, proportion
-from xray_classifier.models.loading import DEFAULT_MODEL, MODEL_FOLDER, model_names
+from xray_classifier.models.loading import DEFAULT_MODEL, model_names
 from xray_classifier.models.spec import read_spec
+from xray_classifier.paths import MODEL_FOLDER, REPOSITORY
 
-README = Path(__file__).parents[2] / "README.md"
+README = REPOSITORY / "README.md"
 START, END = "<!-- results: written by `report` -->", "<!-- end of results -->"
 STRESS_START, STRESS_END = "<!-- stress: written by `report` -->", "<!-- end of stress -->"
 STRESS_FOLDER = "stress"

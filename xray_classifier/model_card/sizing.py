@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-ARCHIVE = Path(__file__).parents[2] / "benchmarks" / "archive.json"
+from xray_classifier.paths import REPOSITORY
+
+ARCHIVE = REPOSITORY / "benchmarks" / "archive.json"
 ARCHIVES = (1_000_000, 100_000_000)
 WANTED = 0.8
 CORES = (2, 16, 64, 256, 1024)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import replace_atomically
 from xray_classifier.imaging.preprocessing import Tensor
-from xray_classifier.models.loading import MODEL_FOLDER, collector_paused, load_verified
+from xray_classifier.models.loading import collector_paused, load_verified
 from xray_classifier.models.spec import INPUT_SHAPE
+from xray_classifier.paths import MODEL_FOLDER
 
 GATE_FILE = MODEL_FOLDER / "gate" / "gate.json"
 OUTSIDE_POPULATION = "outside_population"

@@ -14,8 +14,8 @@ from xray_classifier.files import sha256_of
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.download import fetch
 from xray_classifier.models.spec import INPUT_SHAPE, ModelSpec, read_spec
+from xray_classifier.paths import MODEL_FOLDER
 
-MODEL_FOLDER = Path(__file__).parents[2] / "model"
 DEFAULT_MODEL = "default"
 Shape = tuple[int | None, ...]
 PROBABILITY: Shape = (None, 1)
