@@ -29,7 +29,7 @@ from xray_classifier.batch.job import PredictionJob, Scorer
 from xray_classifier.batch.resumable_run import ArchiveRun
 from xray_classifier.files import replace_atomically
 from xray_classifier.inputs.locations import list_locations
-from xray_classifier.model_card.sizing import rate_of_a_core, sizing_table
+from xray_classifier.model_card.benchmarks import rate_of_a_core, sizing_table
 from xray_classifier.models.loading import DEFAULT_MODEL
 
 ORIGINALS = Path(__file__).parents[2] / "shared" / "data" / "originals"

@@ -4,10 +4,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from xray_classifier.model_card.benchmarks import benchmarks_table, hardness_table
+import pytest
+
+from xray_classifier.model_card.benchmarks import (
+    BENCHMARKS,
+    HARDNESS,
+    REASONS,
+    archive_table,
+    benchmarks_table,
+    hardness_table,
+    rate_of_a_core,
+    sizing_table,
+)
 
 SIDE = {"median": 25.61, "low": 24.0, "high": 27.25, "times": 30, "unit": "ms"}
 FIGURE: dict[str, Any] = {
+    "key": "speed",
     "what": "faster",
     "value": 3.14159,
     "target": 3,
@@ -27,7 +39,15 @@ MEASURED: dict[str, Any] = {
     },
     "figures": [
         FIGURE,
-        FIGURE | {"what": "slower", "value": 70.1, "target": 60, "at_least": False, "met": False},
+        FIGURE
+        | {
+            "key": "folder_over_keras",
+            "what": "slower",
+            "value": 70.1,
+            "target": 60,
+            "at_least": False,
+            "met": False,
+        },
     ],
     "memory_mb": {"Python": 10.4, "TensorFlow": 700.2},
 }
@@ -40,7 +60,7 @@ def cells(line: str) -> list[str]:
 def test_benchmarks_stand_with_what_was_wanted_and_where(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(json.dumps(MEASURED), encoding="utf-8")
-    table, memory, machine = benchmarks_table(path).split("\n\n")
+    table, _, reason, memory, machine = benchmarks_table(path).split("\n\n")
     sides = "ours 25.6 (24 to 27.2) ms; theirs 80.4 ms"
     assert [*map(cells, table.splitlines())] == [
         ["what", "measured", "wanted", "medians (quartiles)"],
@@ -48,11 +68,25 @@ def test_benchmarks_stand_with_what_was_wanted_and_where(tmp_path: Path) -> None
         ["faster", "3.14", "at least 3", sides],
         ["slower", "**70.1**", "at most 60", sides],
     ]
+    assert reason == f"- slower: {REASONS['folder_over_keras']}"
     assert memory == "Resident memory in MB after each step: Python 10, TensorFlow 700."
     assert machine == (
         "Measured on 2026-11-24 by `python -m benchmarks --quick`: A CPU, 2 cores, 8 GB; "
         "python 3.11.7. In bold: missed."
     )
+
+
+def test_nothing_missed_needs_no_reason(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(MEASURED | {"figures": [FIGURE]}), encoding="utf-8")
+    assert "and why" not in benchmarks_table(path)
+
+
+@pytest.mark.parametrize("path", [BENCHMARKS, HARDNESS], ids=lambda path: path.name)
+def test_every_target_that_is_missed_has_its_reason(path: Path) -> None:
+    figures = json.loads(path.read_text(encoding="utf-8"))["figures"]
+    assert figures
+    assert {figure["key"] for figure in figures if not figure["met"]} <= REASONS.keys()
 
 
 def test_growth_stands_between_them_if_it_was_measured(tmp_path: Path) -> None:
@@ -63,7 +97,7 @@ def test_growth_stands_between_them_if_it_was_measured(tmp_path: Path) -> None:
         "beyond_limit": ["Too large."],
     }
     path.write_text(json.dumps(MEASURED | growth), encoding="utf-8")
-    _, _, by_count, by_side, limit, machine = benchmarks_table(path).split("\n\n")
+    *_, by_count, by_side, limit, machine = benchmarks_table(path).split("\n\n")
     assert cells(by_count.splitlines()[2]) == ["5,000", "80.0", "62.5", "902"]
     assert cells(by_side.splitlines()[2]) == ["8,000 x 8,000", "812", "1100"]
     assert limit == "Above the limit: *Too large.*"
@@ -71,6 +105,7 @@ def test_growth_stands_between_them_if_it_was_measured(tmp_path: Path) -> None:
 
 
 def test_nothing_measured_is_said(tmp_path: Path) -> None:
+    assert archive_table(tmp_path / "archive.json") == "Not measured yet."
     assert benchmarks_table(tmp_path / "results.json") == "Not measured yet."
     assert hardness_table(tmp_path / "measured.json") == "Not measured yet."
 
@@ -83,11 +118,43 @@ def test_hardness_stands_with_the_waits(tmp_path: Path) -> None:
     ]
     waits = {"median": 9.61, "at most": 18}
     path.write_text(json.dumps(MEASURED | {"figures": figures, "waits": waits}), encoding="utf-8")
-    table, latency, machine = hardness_table(path).split("\n\n")
+    table, missed, reason, latency, machine = hardness_table(path).split("\n\n")
     assert cells(table.splitlines()[2]) == ["files", "3,405", "at least 2,000", ""]
     assert cells(table.splitlines()[3])[1:3] == ["**301**", "at most 300"]
+    assert (missed, reason) == ("Missed, and why:", "- MB: The reason is not known.")
     assert latency == (
         "Seconds from upload to verdict with all of them at once: median 9.6; at most 18.0."
     )
     assert machine.startswith("Measured on 2026-11-24")
     assert machine.endswith("Other work on the machine before: a load of 1.5.")
+
+
+# Archives
+
+ENGINES = {
+    "local": {"workers": 0, "images_per_second": 20.0},
+    "ray, 1 worker": {"workers": 1, "images_per_second": 12.0},
+    "ray, 2 workers": {"workers": 2, "images_per_second": 18.0},
+}
+
+
+def test_core_is_as_fast_as_one_worker_beside_others() -> None:
+    assert rate_of_a_core(ENGINES) == 9
+
+
+def test_time_is_images_by_cores_and_rate() -> None:
+    lines = sizing_table(10).splitlines()
+    assert lines[0] == "| cores | 1,000,000 images | 100,000,000 images |"
+    assert lines[2] == "| 2 | 13.9 hours | 57.9 days |"  # 1e6 / 20 = 50,000 s
+    assert lines[-1] == "| 1024 | 2 minutes | 2.7 hours |"
+
+
+def test_table_says_what_was_measured(tmp_path: Path) -> None:
+    found = {"engines": ENGINES, "images": 400, "model": "default", "cores": 2, "cpu": "A chip"}
+    path = tmp_path / "archive.json"
+    path.write_text(json.dumps(found | {"date": "2026-01-02", "command": "python -m x"}))
+    table = archive_table(path)
+    assert "| local | 20.0 | 1.00 |  |\n| ray, 1 worker | 12.0 | 0.60 | 1.00 |\n" in table
+    assert "| ray, 2 workers | 18.0 | 0.90 | 1.50 |\n\nWanted of Ray" in table
+    assert "400 images, model `default` with gate, on 2 cores (A chip), 2026-01-02" in table
+    assert table.endswith(sizing_table(9))

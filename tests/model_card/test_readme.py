@@ -7,22 +7,17 @@ from typing import Any
 
 import pytest
 
+from tests.support.places import ROOT
 from xray_classifier.errors import DatasetError
 from xray_classifier.model_card.readme import (
-    ARCHIVE_END,
-    ARCHIVE_START,
-    BENCHMARKS_END,
-    BENCHMARKS_START,
-    END,
-    HARDNESS_END,
-    HARDNESS_START,
-    START,
-    STRESS_END,
-    STRESS_START,
+    BLOCKS,
+    Block,
     findings,
+    headline_table,
+    marks,
     results_table,
     stress_table,
-    update_readme,
+    update_docs,
 )
 from xray_classifier.models.spec import ModelSpec, write_spec
 
@@ -39,11 +34,7 @@ SUMMARY: dict[str, Any] = {
         "auc": [0.81239, 0.7, 0.9],
     },
 }
-NO_BENCHMARKS = f"{BENCHMARKS_START}\nNot measured yet.\n{BENCHMARKS_END}"
 SPEC = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
-
-NO_ARCHIVE = f"{ARCHIVE_START}\nNot measured yet.\n{ARCHIVE_END}"
-NO_HARDNESS = f"{HARDNESS_START}\nNot measured yet.\n{HARDNESS_END}"
 
 
 @pytest.fixture
@@ -115,53 +106,84 @@ def test_findings_are_those_of_the_default_model(models: Path) -> None:
     assert "On 9 images of adults of another hospital its AUC is 0.600" in findings(models)
 
 
-def test_only_what_stands_between_the_marks_is_replaced(models: Path, tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    before, after = "# Title\n\n| an | other table |\n\n", "\n\nEnd – with an umlaut: ü\n"
-
-    def marked(stress: str, results: str) -> str:
-        return (
-            f"{before}{START}\n{results}\n{END}{STRESS_START}\n{stress}\n{STRESS_END}"
-            f"{NO_BENCHMARKS}{NO_ARCHIVE}{NO_HARDNESS}{after}"
-        )
-
-    readme.write_text(marked("old", "old"), encoding="utf-8")
-    update_readme(readme, models, *[tmp_path / "none.json"] * 3)
-    expected = marked(stress_table(models), f"{results_table(models)}\n\n{findings(models)}")
-    assert readme.read_text(encoding="utf-8") == expected
-
-
-def test_a_second_update_changes_nothing(models: Path, tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    marks = "\n".join(
-        [START, END, STRESS_START, STRESS_END, NO_BENCHMARKS, NO_ARCHIVE, NO_HARDNESS]
-    )
-    readme.write_text(f"a\n{marks}\nb\n", encoding="utf-8")
-    update_readme(readme, models)
-    once = readme.read_bytes()
-    update_readme(readme, models)
-    assert readme.read_bytes() == once
+def test_headline_has_the_article_and_what_was_measured_of_ours(tmp_path: Path) -> None:
+    results = {"chest_xray/test": SUMMARY, "chest_xray/train": SUMMARY}
+    write_spec(replace(SPEC, name="default", results=results), tmp_path / "default.json")
+    _, _, article, *ours = map(cells, headline_table(tmp_path).splitlines())
+    assert article[:4] == [
+        "the article, as published",
+        "official test set, full resolution",
+        "624",
+        "91.2% (88.7% to 93.2%)",
+    ]
+    assert ours == [
+        [
+            "`default`",
+            "official test set",
+            "10",
+            "70.0% (55.0% to 85.0%)",
+            "66.7% (50.0% to 80.0%)",
+            "75.0% (60.0% to 90.0%)",
+            "0.812 (0.700 to 0.900)",
+        ]
+    ]
 
 
-@pytest.mark.parametrize("text", ["", START, END, "results: written by `report`"])
-def test_readme_without_marks_is_an_error_and_stays(
-    text: str, models: Path, tmp_path: Path
-) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(text, encoding="utf-8")
-    with pytest.raises(DatasetError, match=r"README\.md lacks the lines <!-- results.*Restore"):
-        update_readme(readme, models)
-    assert readme.read_text(encoding="utf-8") == text
+# Pages
+
+ONE, OTHER = marks("one"), marks("other")
+BEFORE, AFTER = "# Title\n\n| an | other table |\n\n", "\n\nEnd – with an umlaut: ü\n"
+DRAWN = {
+    "one": Block("README.md", lambda: "a new table"),
+    "other": Block("README.md", lambda: "20.9 % and 10 % of\n100 %"),
+    "third": Block("docs/page.md", lambda: "elsewhere"),
+}
 
 
-def test_readme_without_the_marks_of_stress_is_an_error_and_stays(
-    models: Path, tmp_path: Path
-) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"{START}\n{END}\n", encoding="utf-8")
-    with pytest.raises(DatasetError, match="lacks the lines <!-- stress"):
-        update_readme(readme, models)
-    assert readme.read_text(encoding="utf-8") == f"{START}\n{END}\n"
+def fill(folder: Path, *texts: str) -> None:
+    """Write both pages, with these texts between the marks."""
+    one, other, third = texts
+    (folder / "docs").mkdir(exist_ok=True)
+    readme = f"{BEFORE}{ONE[0]}\n{one}\n{ONE[1]}\n{OTHER[0]}\n{other}\n{OTHER[1]}{AFTER}"
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+    start, end = marks("third")
+    (folder / "docs" / "page.md").write_text(f"{start}\n{third}\n{end}\n", encoding="utf-8")
+
+
+def pages(folder: Path) -> list[str]:
+    return [page.read_text(encoding="utf-8") for page in sorted(folder.rglob("*.md"))]
+
+
+def test_only_what_stands_between_the_marks_is_replaced(tmp_path: Path) -> None:
+    fill(tmp_path, "a new table", "20.9% and 10% of\n100%", "elsewhere")
+    expected = pages(tmp_path)
+    fill(tmp_path, "old", "", "old\nold")
+    update_docs(tmp_path, DRAWN)
+    assert pages(tmp_path) == expected
+
+
+def test_a_second_update_changes_nothing(tmp_path: Path) -> None:
+    fill(tmp_path, "", "", "")
+    update_docs(tmp_path, DRAWN)
+    once = pages(tmp_path)
+    update_docs(tmp_path, DRAWN)
+    assert pages(tmp_path) == once
+
+
+@pytest.mark.parametrize("text", ["", *marks("third"), "generated: third"])
+def test_page_without_marks_is_an_error_and_all_pages_stay(text: str, tmp_path: Path) -> None:
+    fill(tmp_path, "old", "old", "old")
+    (tmp_path / "docs" / "page.md").write_text(text, encoding="utf-8")
+    before = pages(tmp_path)
+    with pytest.raises(DatasetError, match=r"page\.md lacks the lines <!-- generated: third.*Rest"):
+        update_docs(tmp_path, DRAWN)
+    assert pages(tmp_path) == before
+
+
+def test_every_page_that_is_written_has_one_place_for_it() -> None:
+    for name, block in BLOCKS.items():
+        text = (ROOT / block.page).read_text(encoding="utf-8")
+        assert [text.count(mark) for mark in marks(name)] == [1, 1], name
 
 
 # Stress

@@ -1104,25 +1104,11 @@ def test_missing_drawing_package_is_said(
 # report
 
 
-def test_report_writes_the_readme(
-    models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    readme = tmp_path / "README.md"
-    stress = f"{reporting.STRESS_START}\nold\n{reporting.STRESS_END}"
-    archive = f"{reporting.ARCHIVE_START}\nold\n{reporting.ARCHIVE_END}"
-    archive += f"{reporting.BENCHMARKS_START}\nold\n{reporting.BENCHMARKS_END}"
-    archive += f"{reporting.HARDNESS_START}\nold\n{reporting.HARDNESS_END}"
-    readme.write_text(
-        f"before\n{reporting.START}\nold\n{reporting.END}\n{stress}\n{archive}\nafter\n"
-    )
-    defaults = (readme, models, *[tmp_path / "none.json"] * 3)
-    monkeypatch.setattr(reporting.update_readme, "__defaults__", defaults)
+def test_report_writes_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr(reporting, "update_docs", lambda: called.append("update_docs"))
     assert main(["report"]) == 0
-    text = readme.read_text()
-    assert "| 569 | 91.2%" in text
-    assert "old" not in text
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
+    assert called == ["update_docs"]
 
 
 # The gate

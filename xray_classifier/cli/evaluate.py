@@ -97,7 +97,7 @@ def _add_spread(group: Group) -> None:
 
 
 def _add_report(group: Group) -> None:
-    parser = group.add_parser("report", help="write the recorded figures into the README")
+    parser = group.add_parser("report", help="write the recorded figures into the README and docs/")
     parser.set_defaults(run=report)
 
 
@@ -204,12 +204,12 @@ def spread(options: argparse.Namespace) -> int:
 
 
 def report(_options: argparse.Namespace) -> int:
-    """Write the recorded figures into the README."""
+    """Write the recorded figures into the README and docs/."""
     try:
         from xray_classifier.model_card import readme
     except ModuleNotFoundError as error:
         raise missing_package(error, "requirements-dev.txt") from error
-    readme.update_readme()
+    readme.update_docs()
     return 0
 
 

@@ -1,71 +1,101 @@
-"""Recorded figures to the README: no figure there is typed by hand."""
+"""Recorded figures to the README and the pages of `docs/`: no figure there is typed by hand."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
-from xray_classifier.model_card.benchmarks import (
-    BENCHMARKS,
-    HARDNESS,
-    benchmarks_table,
-    hardness_table,
-)
+from xray_classifier.model_card.benchmarks import archive_table, benchmarks_table, hardness_table
 from xray_classifier.model_card.facts import adults_sentence, comparison_sentence, shift_sentence
-from xray_classifier.model_card.sizing import ARCHIVE, archive_table
-from xray_classifier.model_card.tables import NOT_YET, decimal, percent, proportion
+from xray_classifier.model_card.tables import (
+    ADULTS,
+    HOLDOUT,
+    NOT_YET,
+    TEST,
+    decimal,
+    percent,
+    proportion,
+    table,
+)
 from xray_classifier.models.loading import DEFAULT_MODEL, model_names
 from xray_classifier.models.spec import read_spec
 from xray_classifier.paths import MODEL_FOLDER, REPOSITORY
 
-README = REPOSITORY / "README.md"
-START, END = "<!-- results: written by `report` -->", "<!-- end of results -->"
-STRESS_START, STRESS_END = "<!-- stress: written by `report` -->", "<!-- end of stress -->"
 STRESS_FOLDER = "stress"
-BENCHMARKS_START = "<!-- benchmarks: written by `report` -->"
-BENCHMARKS_END = "<!-- end of benchmarks -->"
-HARDNESS_START, HARDNESS_END = "<!-- hardness: written by `report` -->", "<!-- end of hardness -->"
-ARCHIVE_START, ARCHIVE_END = "<!-- archive: written by `report` -->", "<!-- end of archive -->"
 
 # What the article states of its own run on the official test: right verdicts of images; loss.
 ARTICLE_COUNTS = {"normal": (190, 234), "pneumonia": (379, 390)}
 ARTICLE_LOSS = 0.3132
 
+HEADLINE = (
+    ("article", TEST, "official test set"),
+    (DEFAULT_MODEL, TEST, "official test set"),
+    (DEFAULT_MODEL, HOLDOUT, "held-out patients"),
+    (DEFAULT_MODEL, ADULTS, "adults of another hospital"),
+)
+"""The rows of the README's table: model, data, and the data in words."""
+
+_SHARES = ("accuracy", "sensitivity", "specificity")
 _HEADING = (
     "| model | data | images (patients) | right | accuracy | sensitivity | specificity | AUC "
     "| loss |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
 
-def update_readme(
-    readme: Path = README,
-    models: Path = MODEL_FOLDER,
-    benchmarks: Path = BENCHMARKS,
-    archive: Path = ARCHIVE,
-    hardness: Path = HARDNESS,
-) -> None:
-    """Replace each table between its marks.
+def update_docs(root: Path = REPOSITORY, blocks: Mapping[str, Block] | None = None) -> None:
+    """Write each block between its marks; where one cannot be written, no page is touched.
+
+    Args:
+        root: the folder that the pages are named from.
+        blocks: by name; None for `BLOCKS`.
 
     Raises:
-        DatasetError: the marks are missing.
+        DatasetError: a page lacks the marks of a block, or a report is of another model file.
     """
-    text = readme.read_text(encoding="utf-8")
-    for start, end, table in (
-        (START, END, f"{results_table(models)}\n\n{findings(models)}"),
-        (STRESS_START, STRESS_END, stress_table(models)),
-        (BENCHMARKS_START, BENCHMARKS_END, benchmarks_table(benchmarks)),
-        (ARCHIVE_START, ARCHIVE_END, archive_table(archive)),
-        (HARDNESS_START, HARDNESS_END, hardness_table(hardness)),
-    ):
+    texts: dict[Path, str] = {}
+    for name, block in (BLOCKS if blocks is None else blocks).items():
+        page = root / block.page
+        text = texts[page] if page in texts else page.read_text(encoding="utf-8")
+        start, end = marks(name)
         if start not in text or end not in text:
-            raise DatasetError(f"{readme} lacks the lines {start} and {end}. Restore them.")
+            raise DatasetError(f"{page} lacks the lines {start} and {end}. Restore them.")
         before, after = text.split(start)[0], text.split(end)[1]
-        text = f"{before}{start}\n{table}\n{end}{after}"
-    with replace_atomically(readme) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        texts[page] = f"{before}{start}\n{block.text()}\n{end}{after}"
+    for page, text in texts.items():
+        with replace_atomically(page) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def marks(name: str) -> tuple[str, str]:
+    """Give the lines that a block stands between."""
+    return f"<!-- generated: {name} -->", f"<!-- end of {name} -->"
+
+
+def headline_table(models: Path = MODEL_FOLDER) -> str:
+    """Write the few results that the README shows as a Markdown table, the article's first."""
+    published = [
+        "the article, as published",
+        "official test set, full resolution",
+        f"{sum(images for _, images in ARTICLE_COUNTS.values())}",
+        *_article_proportions(),
+        "-",
+    ]
+    rows = [published]
+    for name, data, where in HEADLINE:
+        path = models / f"{name}.json"
+        found = read_spec(path).results.get(data) if path.exists() else None
+        if found:
+            figures = found["figures"]
+            percents = (percent(figures[share]) for share in _SHARES)
+            auc = decimal(figures["auc"])
+            rows.append([f"`{name}`", where, f"{found['images']:,}", *percents, auc])
+    return table(["model", "measured on", "images", *_SHARES, "AUC"], rows)
 
 
 def results_table(models: Path = MODEL_FOLDER) -> str:
@@ -141,18 +171,22 @@ def _article_row() -> str:
         "its own full-resolution test images",
         f"{images}",
         f"{right}",
-        proportion(right, images),
-        proportion(*ARTICLE_COUNTS["pneumonia"]),
-        proportion(*ARTICLE_COUNTS["normal"]),
+        *_article_proportions(),
         "-",
         f"{ARTICLE_LOSS}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
+def _article_proportions() -> list[str]:
+    right, images = map(sum, zip(*ARTICLE_COUNTS.values(), strict=True))
+    counts = ((right, images), ARTICLE_COUNTS["pneumonia"], ARTICLE_COUNTS["normal"])
+    return [proportion(*count) for count in counts]
+
+
 def _row(model: str, data: str, summary: dict[str, Any]) -> str:
     figures = summary["figures"]
-    percents = (percent(figures[name]) for name in ("accuracy", "sensitivity", "specificity"))
+    percents = (percent(figures[name]) for name in _SHARES)
     right = summary["confusion"][0][0] + summary["confusion"][1][1]
     cells = [
         model,
@@ -164,3 +198,32 @@ def _row(model: str, data: str, summary: dict[str, Any]) -> str:
         decimal(figures["loss"], 4),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+@dataclass(frozen=True)
+class Block:
+    """What the program writes into a page.
+
+    Attributes:
+        page: the file, from the root of the repository.
+        write: gives the Markdown.
+    """
+
+    page: str
+    write: Callable[[], str]
+
+    def text(self) -> str:
+        """Give the Markdown, percentages written as everywhere in the pages: 91.2%."""
+        return re.sub(r"(\d) %", r"\1%", self.write())
+
+
+BLOCKS = {
+    "headline": Block("README.md", lambda: f"{headline_table()}\n\n{findings()}"),
+    "results": Block("docs/evaluation.md", results_table),
+    "findings": Block("docs/evaluation.md", findings),
+    "stress": Block("docs/evaluation.md", stress_table),
+    "archive": Block("docs/archive.md", archive_table),
+    "benchmarks": Block("docs/performance.md", benchmarks_table),
+    "hardness": Block("docs/security.md", hardness_table),
+}
+"""What is written where: the name in the marks, the page, and what makes it."""
