@@ -12,6 +12,7 @@ from tests.support.markdown_pages import (
     DOCS,
     PAGES,
     anchors,
+    blocks,
     code_spans,
     links,
     prose,
@@ -115,6 +116,15 @@ def test_places_were_found() -> None:
         "tests/golden/",
     }
     assert wanted <= set(places_of_architecture())
+
+
+def test_drawing_names_modules_that_exist() -> None:
+    (drawing,) = blocks(PAGES[ARCHITECTURE], "mermaid")
+    labels = re.findall(r'\["([^"<]+)<br>', drawing)
+    names = [name for label in labels for name in label.split(", ")]
+    assert "pipeline" in names
+    package = ROOT / "xray_classifier"
+    assert [name for name in names if not [*package.rglob(f"{name}.py")]] == []
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,7 @@ def headline_table(models: Path = MODEL_FOLDER) -> str:
     """Write the few results that the README shows as a Markdown table, the article's first."""
     published = [
         "the article, as published",
-        "official test set, full resolution",
-        f"{sum(images for _, images in ARTICLE_COUNTS.values())}",
+        f"official test set, full resolution ({sum(n for _, n in ARTICLE_COUNTS.values())})",
         *_article_proportions(),
         "-",
     ]
@@ -93,9 +92,9 @@ def headline_table(models: Path = MODEL_FOLDER) -> str:
         if found:
             figures = found["figures"]
             percents = (percent(figures[share]) for share in _SHARES)
-            auc = decimal(figures["auc"])
-            rows.append([f"`{name}`", where, f"{found['images']:,}", *percents, auc])
-    return table(["model", "measured on", "images", *_SHARES, "AUC"], rows)
+            place = f"{where} ({found['images']:,})"
+            rows.append([f"`{name}`", place, *percents, decimal(figures["auc"])])
+    return table(["model", "measured on (images)", *_SHARES, "AUC"], rows)
 
 
 def results_table(models: Path = MODEL_FOLDER) -> str:
