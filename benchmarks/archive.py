@@ -63,7 +63,7 @@ def measure(images: int) -> dict[str, Any]:
         fill(folder / "images", images)
         for workers in (1, 2):  # before TensorFlow takes its memory in this process
             run = begin(folder, f"ray-{workers}")
-            rate = images_per_second(ray_backend.judge(ORDER, run, workers), workers)
+            rate = images_per_second(ray_backend.run_job(ORDER, run, workers), workers)
             engines[f"ray, {workers} worker{'s' * (workers > 1)}"] = rate
         judged = map(Scorer(ORDER), begin(folder, "local").waiting(min(BATCH, images // 4)))
         engines = {"local": images_per_second(judged, 0)} | engines

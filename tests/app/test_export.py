@@ -102,10 +102,10 @@ def test_no_picture_is_kept_for_a_report_that_may_never_be_asked_for(
     monkeypatch.setattr(one_image, "offer_reports", lambda *given: kept.extend(given))
     file = encoded(gradient())
     upload(page, file)
-    judge = kept[2]
-    assert [part for part in judge.args if isinstance(part, bytes)] == [file]
-    assert not [part for part in (*kept, *judge.args) if isinstance(part, (np.ndarray, Radiograph))]
-    assert judge().image.shape == gradient().shape
+    again = kept[2]
+    assert [part for part in again.args if isinstance(part, bytes)] == [file]
+    assert not [part for part in (*kept, *again.args) if isinstance(part, (np.ndarray, Radiograph))]
+    assert again().image.shape == gradient().shape
 
 
 # What a click calls
@@ -123,16 +123,16 @@ def clicked(
 ) -> bytes:
     return export_page.report_bytes(
         ending,
-        judge=lambda: result,
+        classify=lambda: result,
         spec=SPEC,
         load_explainer=no_explainer,
-        study=4,
+        number=4,
         file_name=file_name,
         source=source,
     )
 
 
-def test_click_makes_the_report_of_this_study() -> None:
+def test_click_makes_the_report_of_this_case() -> None:
     values = json.loads(clicked(".json"))
     assert (values["study"], values["probability"]) == (4, 0.973)
     assert "file" not in values

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from tests.support.pictures import encoded, zipped
 from tests.support.stand_ins import find_no_model
 from xray_classifier.app import many, one_image
-from xray_classifier.batch.scoring import judge_source
+from xray_classifier.batch.scoring import score_source
 from xray_classifier.inference.pipeline import Result, classify_radiograph
 from xray_classifier.inputs.sources import Source
 from xray_classifier.models import loading
@@ -39,7 +39,7 @@ def page(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 def one_by_one(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each run judge a single file."""
     monkeypatch.setattr(many, "SLICE", 0)
-    monkeypatch.setattr(many, "SLOWER_PER_STUDY", 0)
+    monkeypatch.setattr(many, "SLOWER_PER_CASE", 0)
 
 
 def upload(page: AppTest, *files: File) -> AppTest:
@@ -102,7 +102,7 @@ def test_name_of_a_file_is_no_markup(page: AppTest) -> None:
     name = "<b>bold</b> **bold** :red[x].png"
     upload(page, file(name, 51), file("b.png", 204))
     assert name in column(page, "file")
-    open_study(page, 1)
+    open_case(page, 1)
     assert page.text[0].value == name
     shown = [*page.markdown, *page.caption, *page.header]
     assert not any("bold" in element.value for element in shown)
@@ -148,16 +148,16 @@ def test_filter_shows_only_what_is_wanted(page: AppTest) -> None:
     assert len(column(page, "file")) == 4
 
 
-def open_study(page: AppTest, number: int) -> AppTest:
+def open_case(page: AppTest, number: int) -> AppTest:
     """Do what a click on the table does; the click itself takes a browser."""
     page.session_state["many"].opened = number
     return page.run()
 
 
-def test_opened_study_is_shown_as_if_it_were_alone_with_a_way_back(page: AppTest) -> None:
+def test_opened_case_is_shown_as_if_it_were_alone_with_a_way_back(page: AppTest) -> None:
     upload(page, *FOUR)
     page.button_group(key="show_only").set_value(["pneumonia"]).run()
-    open_study(page, 2)
+    open_case(page, 2)
     assert [header.value for header in page.header] == ["Study 2", "Pneumonia 91.7 %"]
     assert page.text[0].value == "b.png"
     assert not page.dataframe
@@ -166,33 +166,31 @@ def test_opened_study_is_shown_as_if_it_were_alone_with_a_way_back(page: AppTest
     assert not page.header
 
 
-def test_study_is_chosen_by_its_number(page: AppTest) -> None:
+def test_case_is_chosen_by_its_number(page: AppTest) -> None:
     upload(page, *FOUR)
-    choice = page.selectbox(key="chosen_study")
+    choice = page.selectbox(key="chosen_case")
     assert choice.options == ["2: pneumonia", "1: normal", "4: rejected", "3: unreadable"]
     page.button_group(key="show_only").set_value(["pneumonia"]).run()
-    assert page.selectbox(key="chosen_study").options == ["2: pneumonia"]
-    page.selectbox(key="chosen_study").set_value(2).run()
+    assert page.selectbox(key="chosen_case").options == ["2: pneumonia"]
+    page.selectbox(key="chosen_case").set_value(2).run()
     assert page.header[0].value == "Study 2"
     press(page, "Back to the table")
-    assert page.selectbox(key="chosen_study").value is None
+    assert page.selectbox(key="chosen_case").value is None
     assert not page.header
 
 
 @pytest.mark.parametrize(
     ("number", "message"), [(3, "not an image that can be read"), (4, "It is white.")]
 )
-def test_opened_study_says_why_there_is_no_verdict(
-    number: int, message: str, page: AppTest
-) -> None:
-    open_study(upload(page, *FOUR), number)
+def test_opened_case_says_why_there_is_no_verdict(number: int, message: str, page: AppTest) -> None:
+    open_case(upload(page, *FOUR), number)
     assert message in page.error[0].value
     assert [header.value for header in page.header] == [f"Study {number}"]
 
 
 def test_member_of_a_broken_archive_can_be_opened(page: AppTest) -> None:
     upload(page, file("a.zip", zipped({"a.png": b"", "../b.png": b"x"})))
-    open_study(page, 1)
+    open_case(page, 1)
     assert "leads out of the ZIP" in page.error[0].value
 
 
@@ -228,9 +226,9 @@ def test_table_can_be_taken_away_when_it_stands_still(page: AppTest, one_by_one:
     assert page.download_button[0].label == "Download all as CSV"
 
 
-def test_judging_goes_on_behind_an_opened_study(page: AppTest, one_by_one: None) -> None:
+def test_judging_goes_on_behind_an_opened_case(page: AppTest, one_by_one: None) -> None:
     upload(page, *FOUR)
-    open_study(page, 1)
+    open_case(page, 1)
     for _ in range(3):
         page.run()
     assert page.header[0].value == "Study 1"
@@ -245,9 +243,9 @@ def test_nothing_is_judged_twice_but_with_another_model(
 
     def note(source: Source, **models: Any) -> object:
         judged.append(source.name)
-        return judge_source(source, **models)
+        return score_source(source, **models)
 
-    monkeypatch.setattr(many, "judge_source", note)
+    monkeypatch.setattr(many, "score_source", note)
     upload(page, *FOUR[:2])
     page.checkbox(key="with_file_names").set_value(True).run()
     page.button_group(key="show_only").set_value(["normal"]).run()
@@ -256,8 +254,8 @@ def test_nothing_is_judged_twice_but_with_another_model(
     assert judged == ["a.png", "b.png"] * 2
 
 
-def test_opened_study_stays_open_when_another_model_is_asked(page: AppTest) -> None:
-    open_study(upload(page, *FOUR), 2)
+def test_opened_case_stays_open_when_another_model_is_asked(page: AppTest) -> None:
+    open_case(upload(page, *FOUR), 2)
     page.sidebar.selectbox[0].set_value("article").run()
     assert page.header[0].value == "Study 2"
 
@@ -290,6 +288,6 @@ def test_single_view_agrees_with_the_table(page: AppTest, monkeypatch: pytest.Mo
     monkeypatch.setattr(one_image, "classify_radiograph", note)
     upload(page, *FOUR)
     in_table = column(page, "probability")[0]
-    open_study(page, 2)
+    open_case(page, 2)
     assert found[0].probability is not None
     assert 100 * found[0].probability == pytest.approx(in_table)

@@ -25,7 +25,7 @@ def row(name: str, probability: float | None = 0.5, status: str = "ok") -> Row:
     return Row(name, status, probability, verdict, 0.5, "tiny")
 
 
-def judge(source: Source) -> tuple[Row, GreyImage | None]:
+def score(source: Source) -> tuple[Row, GreyImage | None]:
     """Takes names such as "a .7" for what came of them."""
     _, outcome = source.name.split()
     if outcome.startswith("."):
@@ -34,22 +34,22 @@ def judge(source: Source) -> tuple[Row, GreyImage | None]:
 
 
 def numbers(queue: Queue) -> list[int]:
-    return [study.number for study in queue.ranked()]
+    return [case.number for case in queue.ranked()]
 
 
 def test_likeliest_pneumonia_comes_first_and_last_what_has_no_probability() -> None:
     names = ["a unreadable", "b .2", "c rejected", "d .9", "e .2", "f .5", "g rejected"]
     queue = Queue(sources(*names), {})
-    queue.advance(judge, 60)
+    queue.advance(score, 60)
     assert numbers(queue) == [4, 6, 2, 5, 3, 7, 1]
-    words = [study.word for study in queue.ranked()]
+    words = [case.word for case in queue.ranked()]
     assert words == ["pneumonia"] * 2 + ["normal"] * 2 + ["rejected"] * 2 + ["unreadable"]
 
 
 def test_slice_judges_one_at_least_and_stops_when_time_is_up() -> None:
     def slow(source: Source) -> tuple[Row, GreyImage | None]:
         time.sleep(0.02)
-        return judge(source)
+        return score(source)
 
     queue = Queue(sources("a .1", "b .2", "c .3", "d .4"), {})
     assert (len(queue), queue.finished, numbers(queue)) == (4, False, [])
@@ -59,8 +59,8 @@ def test_slice_judges_one_at_least_and_stops_when_time_is_up() -> None:
     assert numbers(queue) == [3, 2, 1]
     queue.advance(slow, 60)
     assert (queue.finished, numbers(queue)) == (True, [4, 3, 2, 1])
-    queue.advance(judge, 60)  # nothing is left
-    assert len(queue.studies) == 4
+    queue.advance(score, 60)  # nothing is left
+    assert len(queue.cases) == 4
 
 
 def test_what_fails_unexpectedly_is_tried_again() -> None:
@@ -68,22 +68,22 @@ def test_what_fails_unexpectedly_is_tried_again() -> None:
     with pytest.raises(MemoryError):
         queue.advance(lambda source: (_ for _ in ()).throw(MemoryError), 60)
     assert not queue.finished
-    queue.advance(judge, 60)
+    queue.advance(score, 60)
     assert numbers(queue) == [1]
 
 
-def test_known_studies_are_kept_under_their_new_number_and_not_judged_again() -> None:
+def test_known_cases_are_kept_under_their_new_number_and_not_judged_again() -> None:
     old = Queue(sources("b .2", "gone .9"), {})
-    old.advance(judge, 60)
-    new = Queue(sources("a .1", "b .2"), old.studies)
-    assert [(study.number, study.row.file) for study in new.ranked()] == [(2, "b .2")]
+    old.advance(score, 60)
+    new = Queue(sources("a .1", "b .2"), old.cases)
+    assert [(case.number, case.row.file) for case in new.ranked()] == [(2, "b .2")]
     judged = []
-    new.advance(lambda source: (judged.append(source.name), judge(source))[1], 60)  # type: ignore[func-returns-value]
+    new.advance(lambda source: (judged.append(source.name), score(source))[1], 60)  # type: ignore[func-returns-value]
     assert judged == ["a .1"]
     assert numbers(new) == [2, 1]
 
 
-def test_source_is_found_by_the_number_of_its_study() -> None:
+def test_source_is_found_by_the_number_of_its_case() -> None:
     queue = Queue(sources("a .1", "b .2"), {})
     assert queue.source(2).name == "b .2"
 
@@ -100,8 +100,8 @@ def test_thumbnail_is_a_small_jpeg_of_the_image() -> None:
 
 def test_what_cannot_be_read_has_no_thumbnail() -> None:
     queue = Queue(sources("a unreadable", "b rejected"), {})
-    queue.advance(judge, 60)
-    assert [bool(study.thumbnail) for study in queue.ranked()] == [True, False]
+    queue.advance(score, 60)
+    assert [bool(case.thumbnail) for case in queue.ranked()] == [True, False]
 
 
 def test_word_is_the_verdict_whatever_it_says() -> None:

@@ -80,12 +80,12 @@ def test_images_are_judged_in_a_turn_that_is_given_back(
     file: bytes, tiny_models: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns, held = Turns(), []
-    for module, name in ((one_image, "classify_radiograph"), (many, "judge_source")):
+    for module, name in ((one_image, "classify_radiograph"), (many, "score_source")):
         real = getattr(module, name)
 
-        def watched(*given: Any, judge: Any = real, **named: Any) -> Any:
+        def watched(*given: Any, real: Any = real, **named: Any) -> Any:
             held.append(turns.held)
-            return judge(*given, **named)
+            return real(*given, **named)
 
         monkeypatch.setattr(module, "TURNS", turns)
         monkeypatch.setattr(module, name, watched)

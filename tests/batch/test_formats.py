@@ -10,7 +10,7 @@ import pytest
 from xray_classifier.batch.formats import (
     FORMATS,
     csv_lines,
-    csv_of_studies,
+    csv_of_cases,
     json_lines,
     table_lines,
 )
@@ -137,8 +137,8 @@ def test_csv_heading_belongs_to_no_row() -> None:
 # Table
 
 
-def test_csv_of_studies_has_their_numbers_and_no_file_names() -> None:
-    written = csv_of_studies({2: BAD, 1: OK})
+def test_csv_of_cases_has_their_numbers_and_no_file_names() -> None:
+    written = csv_of_cases({2: BAD, 1: OK})
     assert OK.file not in written
     first, second = csv.DictReader(io.StringIO(written, newline=""))
     (in_csv,) = parsed(OK)
@@ -146,8 +146,8 @@ def test_csv_of_studies_has_their_numbers_and_no_file_names() -> None:
     assert (second["study"], second["status"]) == ("2", BAD.status)
 
 
-def test_csv_of_studies_has_file_names_if_asked() -> None:
-    written = csv_of_studies({7: OK}, file_names=True)
+def test_csv_of_cases_has_file_names_if_asked() -> None:
+    written = csv_of_cases({7: OK}, file_names=True)
     (line,) = csv.DictReader(io.StringIO(written, newline=""))
     (in_csv,) = parsed(OK)
     assert line == {"study": "7"} | in_csv

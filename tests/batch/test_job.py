@@ -63,11 +63,11 @@ def test_columns_are_the_fields_of_a_row() -> None:
 
 @pytest.mark.parametrize("use_gate", [True, False])
 def test_rows_are_those_of_predict(use_gate: bool, scorer: type[Scorer], archive: Path) -> None:
-    judge = scorer(PredictionJob("tiny", use_gate))
+    loaded = scorer(PredictionJob("tiny", use_gate))
     names = [*list_files([str(archive)]), str(archive / "gone.png")]
     files = {name: Path(name) for name in names}
-    table = judge(batch_of(*names))
-    rows = list(score(files, judge.classifier, judge.gate, Choices(use_gate=use_gate)))
+    table = loaded(batch_of(*names))
+    rows = list(score(files, loaded.classifier, loaded.gate, Choices(use_gate=use_gate)))
     assert table.drop(["next"]).schema.equals(ROWS)
     assert table["next"].to_pylist() == [7] * len(rows)
     table = table.drop(["next"])
@@ -78,9 +78,9 @@ def test_rows_are_those_of_predict(use_gate: bool, scorer: type[Scorer], archive
 
 
 def test_remote_files_are_judged_like_local_ones(scorer: type[Scorer], archive: Path) -> None:
-    judge = scorer(PredictionJob("tiny"))
+    loaded = scorer(PredictionJob("tiny"))
     names = [str(archive / name) for name in ("dark.png", "light.png", "text.png")]
-    local, remote = (judge(batch_of(*(f"{at}{one}" for one in names))) for at in ("", "file://"))
+    local, remote = (loaded(batch_of(*(f"{at}{one}" for one in names))) for at in ("", "file://"))
     assert remote.drop(["file"]).equals(local.drop(["file"]))
     assert remote["file"].to_pylist() == [f"file://{name}" for name in names]
 
@@ -139,7 +139,7 @@ def test_actor_whose_model_fails_sends_why(
 # What a row depends on
 
 
-def test_order_is_described_without_its_history() -> None:
+def test_job_is_described_without_its_history() -> None:
     facts = describe_job(PredictionJob("default", use_gate=False))
     assert (facts["model"], facts["use_gate"]) == ("default", False)
     assert facts["columns"] == ROWS.names
@@ -148,7 +148,7 @@ def test_order_is_described_without_its_history() -> None:
     assert not {"training", "results"} & (facts["classifier"].keys() | facts["gate"].keys())
 
 
-def test_another_threshold_is_another_order(tmp_path: Path, tiny_classifier: Classifier) -> None:
+def test_another_threshold_is_another_job(tmp_path: Path, tiny_classifier: Classifier) -> None:
     from xray_classifier.models.spec import write_spec
 
     facts = []

@@ -11,7 +11,7 @@ import pytest
 from tests.support.dicom_files import dicom
 from tests.support.pictures import encoded, gradient, zipped
 from tests.support.stand_ins import pointed_classifier, tiny_model
-from xray_classifier.batch.scoring import AHEAD, Row, judge_source, score
+from xray_classifier.batch.scoring import AHEAD, Row, score, score_source
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.inference.pipeline import Choices, classify
 from xray_classifier.inputs.decoding import MAX_BYTES
@@ -357,10 +357,10 @@ def test_archive_that_is_refused_is_one_row(
 
 
 def test_image_comes_with_the_row_if_there_is_one(tiny_classifier: Classifier) -> None:
-    row, image = judge_source(Source("a.png", lambda: grey(100)), tiny_classifier)
+    row, image = score_source(Source("a.png", lambda: grey(100)), tiny_classifier)
     assert image is not None
     assert (row.status, image.shape, image.max()) == ("ok", (40, 50), 100)
-    row, image = judge_source(Source("a.png", lambda: b"text"), tiny_classifier)
+    row, image = score_source(Source("a.png", lambda: b"text"), tiny_classifier)
     assert (row.status, image) == ("unreadable", None)
 
 

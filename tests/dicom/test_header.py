@@ -14,7 +14,7 @@ from pydicom.uid import (
 
 from tests.support.dicom_files import NAME, bundled, dataset, dicom, written
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.inference.warnings import CAUTIONS, sentences
+from xray_classifier.inference.warnings import WARNINGS, sentences
 from xray_classifier.inputs.decoding import decode
 
 NO_DATES = {"PatientBirthDate": None, "StudyDate": None}
@@ -260,9 +260,9 @@ def test_header_is_read_in_every_encoding(syntax: Any) -> None:
 
 
 def test_each_caution_is_a_sentence() -> None:
-    assert all(sentence.endswith(".") for sentence in CAUTIONS.values())
-    assert all(code.isidentifier() and code.islower() for code in CAUTIONS)
-    assert sentences(("view_not_frontal",)) == [CAUTIONS["view_not_frontal"]]
+    assert all(sentence.endswith(".") for sentence in WARNINGS.values())
+    assert all(code.isidentifier() and code.islower() for code in WARNINGS)
+    assert sentences(("view_not_frontal",)) == [WARNINGS["view_not_frontal"]]
 
 
 # Hostile values

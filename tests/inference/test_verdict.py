@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from xray_classifier.inference.verdict import force, judge, percent
+from xray_classifier.inference.verdict import force, percent, verdict_of
 from xray_classifier.models.operating_point import OperatingPoint
 
 BAND = OperatingPoint("balanced", 0.7, 0.6, 0.8)
@@ -15,14 +15,14 @@ def test_pneumonia_begins_exactly_at_the_threshold(threshold: float) -> None:
     point = OperatingPoint.fixed(threshold)
     below, above = math.nextafter(threshold, 0), math.nextafter(threshold, 1)
     verdicts = ["normal", "pneumonia", "pneumonia"]
-    assert [judge(p, point) for p in (below, threshold, above)] == verdicts
+    assert [verdict_of(p, point) for p in (below, threshold, above)] == verdicts
     assert [force(p, threshold) for p in (below, threshold, above)] == verdicts
 
 
 @pytest.mark.parametrize(("probability", "verdict"), [(0.0, "normal"), (1.0, "pneumonia")])
 def test_extremes_are_judged(probability: float, verdict: str) -> None:
-    assert judge(probability, BAND) == verdict
-    assert judge(probability, OperatingPoint.fixed(0.5)) == verdict
+    assert verdict_of(probability, BAND) == verdict
+    assert verdict_of(probability, OperatingPoint.fixed(0.5)) == verdict
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_extremes_are_judged(probability: float, verdict: str) -> None:
 def test_band_is_uncertain_from_its_low_end_to_below_its_high_end(
     probability: float, verdict: str
 ) -> None:
-    assert judge(probability, BAND) == verdict
+    assert verdict_of(probability, BAND) == verdict
 
 
 @pytest.mark.parametrize(

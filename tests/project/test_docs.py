@@ -19,7 +19,7 @@ from tests.support.markdown_pages import (
     target_of,
 )
 from tests.support.places import ROOT
-from xray_classifier.inference.warnings import CAUTIONS
+from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.inputs.decoding import MAX_BYTES
 from xray_classifier.inputs.zip_archive import MAX_MEMBERS, MAX_RATIO, MAX_UNPACKED
 from xray_classifier.model_card.readme import BLOCKS, marks
@@ -80,7 +80,7 @@ def test_both_models_were_stressed() -> None:
 
 def test_warnings_are_listed_as_they_are() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGES["docs/dicom.md"], re.MULTILINE)
-    assert dict(rows) == CAUTIONS
+    assert dict(rows) == WARNINGS
 
 
 def test_limits_of_archives_are_those_of_the_code() -> None:

@@ -20,11 +20,11 @@ from tests.support.pictures import squares
 from xray_classifier import __version__
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.inference.heatmap import CAVEAT, UNPROVEN, Explainer
-from xray_classifier.inference.warnings import CAUTIONS
+from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.reports.content import (
     DISCLAIMER,
-    StudyReport,
+    CaseReport,
     add_heatmap,
     printable,
     to_json,
@@ -68,7 +68,7 @@ def test_invalid_number_is_headed_as_such() -> None:
 
 
 def test_facts_are_complete_and_leave_the_file_name_out() -> None:
-    assert a_report(study=7).facts == {
+    assert a_report(number=7).facts == {
         "Study": "7",
         "Date": "2026-11-24 12:05 UTC",
         "Verdict": "pneumonia",
@@ -90,7 +90,7 @@ def test_model_that_nothing_vouches_for_is_called_unverified() -> None:
     assert report.facts["SHA-256 of the model"] == "unverified"
 
 
-def richer(**more: Any) -> StudyReport:
+def richer(**more: Any) -> CaseReport:
     return a_report(replace(RESULT, **more))
 
 
@@ -109,7 +109,7 @@ def test_what_a_result_does_not_hold_is_no_fact() -> None:
 
 
 def test_json_holds_all_but_the_picture_and_the_file_name() -> None:
-    text = to_json(a_report(study=7))
+    text = to_json(a_report(number=7))
     assert json.loads(text) == {
         "study": 7,
         "created": "2026-11-24T12:05:30+00:00",
@@ -118,7 +118,7 @@ def test_json_holds_all_but_the_picture_and_the_file_name() -> None:
         "probability": 0.973,
         "threshold": 0.5,
         "message": "",
-        "warnings": [{"code": "view_not_frontal", "sentence": CAUTIONS["view_not_frontal"]}],
+        "warnings": [{"code": "view_not_frontal", "sentence": WARNINGS["view_not_frontal"]}],
         "operating_point": "fixed",
         "post_test_probability": None,
         "model": {"name": "net", "title": "A net", "sha256": SHA256},

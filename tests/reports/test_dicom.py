@@ -24,7 +24,7 @@ from tests.support.drawn_reports import (
     with_heatmap,
 )
 from tests.support.pictures import gradient
-from xray_classifier.inference.warnings import CAUTIONS
+from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.reports.content import DISCLAIMER
 from xray_classifier.reports.dicom import to_secondary_capture, to_structured_report
@@ -224,7 +224,7 @@ def test_what_means_nothing_is_not_coded(result: Any) -> None:
 def test_document_says_in_words_what_the_page_says() -> None:
     said = comments(read(to_structured_report(a_report())))
     assert said[0].startswith("Pneumonia. Probability of pneumonia 97.3 %, at or above")
-    assert f"Warning: {CAUTIONS['view_not_frontal']}" in said
+    assert f"Warning: {WARNINGS['view_not_frontal']}" in said
     assert DISCLAIMER in said
     assert f"SHA-256 of the model: {SHA256}" in said
 

@@ -10,8 +10,8 @@ from tests.support.pictures import encoded, gradient
 from tests.support.processes import printed
 from xray_classifier.errors import DatasetError, ModelUnavailableError, UnreadableImageError
 from xray_classifier.inference.heatmap import Explainer
-from xray_classifier.reports import dicom as study_dicom
-from xray_classifier.reports.content import StudyReport
+from xray_classifier.reports import dicom as report_dicom
+from xray_classifier.reports.content import CaseReport
 from xray_classifier.reports.export import ENDINGS, check_request, export
 
 PICTURE_FILE, DICOM_FILE = encoded(gradient()), dicom()
@@ -70,7 +70,7 @@ def test_formats_without_pictures_ask_for_no_heatmap(ending: str) -> None:
 
 
 def test_json_is_the_report() -> None:
-    assert json.loads(export(a_report(study=3), ".json", forbidden))["study"] == 3
+    assert json.loads(export(a_report(number=3), ".json", forbidden))["study"] == 3
 
 
 @pytest.mark.parametrize("ending", [".dcm", ".sr.dcm"])
@@ -94,10 +94,10 @@ def test_libraries_wait_until_a_report_is_asked_for() -> None:
 
 
 def test_error_on_writing_the_identity_does_not_quote_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(report: StudyReport, source: bytes | None) -> bytes:
+    def fail(report: CaseReport, source: bytes | None) -> bytes:
         raise ValueError(IDENTIFIER)
 
-    monkeypatch.setattr(study_dicom, "to_structured_report", fail)
+    monkeypatch.setattr(report_dicom, "to_structured_report", fail)
     with pytest.raises(UnreadableImageError, match="cannot be written") as caught:
         export(a_report(), ".sr.dcm", forbidden, DICOM_FILE)
     assert caught.value.__suppress_context__

@@ -13,7 +13,7 @@ from pydicom.uid import (
 
 from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, dataset, dicom, written
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.reports import identity as study_identity
+from xray_classifier.reports import identity as report_identity
 from xray_classifier.reports.identity import can_be_referenced, read_identity
 
 IDENTITY: dict[str, Any] = {
@@ -52,7 +52,7 @@ def test_unreadable_identity_is_said_without_quoting_anything(
     def fail(*_arguments: object) -> Dataset:
         raise ValueError(f"bad value {NAME}")
 
-    monkeypatch.setattr(study_identity, "dcmread", fail)
+    monkeypatch.setattr(report_identity, "dcmread", fail)
     with pytest.raises(UnreadableImageError, match="Make the report without them") as caught:
         read_identity(dicom())
     assert caught.value.__suppress_context__

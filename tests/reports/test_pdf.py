@@ -18,29 +18,29 @@ from tests.support.drawn_reports import (
 from tests.support.pictures import gradient
 from xray_classifier import __version__
 from xray_classifier.inference.heatmap import CAVEAT
-from xray_classifier.inference.warnings import CAUTIONS
-from xray_classifier.reports.content import DISCLAIMER, StudyReport
+from xray_classifier.inference.warnings import WARNINGS
+from xray_classifier.reports.content import DISCLAIMER, CaseReport
 from xray_classifier.reports.pdf import to_pdf, to_picture
 
 HEADLINE_POINTS = 26
 
 
-def pages(report: StudyReport) -> list[str]:
+def pages(report: CaseReport) -> list[str]:
     """The text of each page, with single spaces."""
     with pypdfium2.PdfDocument(to_pdf(report)) as document:
         return [" ".join(page.get_textpage().get_text_range().split()) for page in document]
 
 
-def pictures(report: StudyReport) -> int:
+def pictures(report: CaseReport) -> int:
     with pypdfium2.PdfDocument(to_pdf(report)) as document:
         return len(list(document[0].get_objects([pypdfium2.raw.FPDF_PAGEOBJ_IMAGE])))
 
 
 def test_one_page_holds_all_of_a_report_but_the_file_name() -> None:
-    (text,) = pages(with_heatmap(a_report(study=7)))
+    (text,) = pages(with_heatmap(a_report(number=7)))
     for wanted in (
         *("Verdict of the model Pneumonia", "Probability of pneumonia 97.3 %"),
-        *("at or above the threshold of 50 %", CAUTIONS["view_not_frontal"], "Study 7"),
+        *("at or above the threshold of 50 %", WARNINGS["view_not_frontal"], "Study 7"),
         *("2026-11-24 12:05 UTC", "A net (net)", SHA256, f"xray-classifier {__version__}"),
         *("As decoded: 80 x 60 pixels", "Heatmap: from violet", CAVEAT, DISCLAIMER),
     ):
@@ -85,14 +85,14 @@ def test_invalid_number_is_marked_in_large_letters_before_all_else() -> None:
 
 def test_disclaimer_stands_on_every_page() -> None:
     image = gradient(300, 100)
-    every = replace(RESULT, image=image, warnings=(*CAUTIONS, *CAUTIONS, *CAUTIONS))
+    every = replace(RESULT, image=image, warnings=(*WARNINGS, *WARNINGS, *WARNINGS))
     texts = pages(with_heatmap(a_report(every)))
     assert len(texts) > 1
     assert all(DISCLAIMER in text for text in texts)
 
 
-def test_file_itself_names_the_study_only() -> None:
-    with pypdfium2.PdfDocument(to_pdf(a_report(file_name=FILE_NAME, study=7))) as document:
+def test_file_itself_names_the_case_only() -> None:
+    with pypdfium2.PdfDocument(to_pdf(a_report(file_name=FILE_NAME, number=7))) as document:
         metadata = document.get_metadata_dict(skip_empty=True)
     assert metadata["Title"] == "Study 7"
     assert "Fakename" not in str(metadata)

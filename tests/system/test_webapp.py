@@ -17,7 +17,7 @@ from tests.support.pictures import encoded, gradient, squares
 from tests.support.places import ROOT
 from tests.support.stand_ins import find_no_model, pointed_classifier
 from xray_classifier.app.one_image import notes_on_numbers
-from xray_classifier.inference.warnings import CAUTIONS
+from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.inputs.decoding import MAX_BYTES
 from xray_classifier.models import loading
 from xray_classifier.models.spec import ModelSpec
@@ -62,7 +62,7 @@ def test_dicom_is_judged_and_its_header_is_warned_of(page: AppTest) -> None:
     page.file_uploader[0].upload("IM0001", file, "application/octet-stream").run()
     assert page.header[0].value == "Pneumonia 98.1 %"
     *warnings, _ = [element.value for element in page.warning]  # the last stands always
-    assert warnings == [CAUTIONS[code] for code in ("age_outside_1_to_5", "view_not_frontal")]
+    assert warnings == [WARNINGS[code] for code in ("age_outside_1_to_5", "view_not_frontal")]
     shown = texts(page) + " ".join(warnings)
     assert not [secret for secret in (NAME, IDENTIFIER, BIRTH) if secret in shown]
 

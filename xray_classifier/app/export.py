@@ -1,4 +1,4 @@
-"""Take it away: the report on a study as PDF, JSON or DICOM, made when its button is clicked."""
+"""Take it away: the report on an image as PDF, JSON or DICOM, made when its button is clicked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xray_classifier.dicom.decode import is_dicom
 from xray_classifier.inference.heatmap import Explainer
 from xray_classifier.inference.pipeline import Result
 from xray_classifier.models.spec import ModelSpec
-from xray_classifier.reports.content import StudyReport
+from xray_classifier.reports.content import CaseReport
 from xray_classifier.reports.export import DICOM_ENDINGS, DOCUMENT, JSON, PDF, PICTURE, export
 
 LABELS = {
@@ -33,10 +33,10 @@ IDENTITY_KEPT = (
 def offer_reports(
     data: bytes,
     file_name: str,
-    judge: Callable[[], Result],
+    classify: Callable[[], Result],
     spec: ModelSpec,
     model: str,
-    study: int = 1,
+    number: int = 1,
 ) -> None:
     """Offer reports for download.
 
@@ -46,49 +46,64 @@ def offer_reports(
     Args:
         data: the file that was judged.
         file_name: its name, put into a report only on demand; empty if unknown.
-        judge: judges the file again.
+        classify: judges the file again.
         spec: the facts about the model.
         model: the name that the model is loaded by.
-        study: the number that stands for the study.
+        number: of the case; it stands for the file.
     """
     dicom = is_dicom(data)
-    key = hash(data)  # so that a tick for one patient is not one for the next
     with st.expander("Take it away"):
-        named = bool(file_name) and st.checkbox("Include the file name", key=f"named {key}")
-        kept = dicom and st.checkbox(
-            "Keep the patient's identifiers from the source file", key=f"kept {key}"
-        )
-        if kept:
-            st.warning(IDENTITY_KEPT, icon=":material/warning:")
+        named, kept = _choose_identifiers(data, file_name, dicom)
         make = partial(
             report_bytes,
-            judge=judge,
+            classify=classify,
             spec=spec,
             load_explainer=partial(shared_explainer, model, model_source(model)),
-            study=study,
+            number=number,
             file_name=file_name if named else "",
             source=data if kept else None,
         )
         row = st.container(horizontal=True)
         for ending, (label, mime) in LABELS.items():
             if dicom or ending not in DICOM_ENDINGS:
-                row.download_button(
-                    label, partial(make, ending), f"study-{study}{ending}", mime, on_click="ignore"
-                )
+                file = f"study-{number}{ending}"
+                row.download_button(label, partial(make, ending), file, mime, on_click="ignore")
         st.caption("PDF and DICOM picture show the image, and with it text burned into it.")
+
+
+def _choose_identifiers(data: bytes, file_name: str, dicom: bool) -> tuple[bool, bool]:
+    """Ask whether a report is to bear the file's name, and whether to name the patient."""
+    key = hash(data)  # so that a tick for one patient is not one for the next
+    named = bool(file_name) and st.checkbox("Include the file name", key=f"named {key}")
+    kept = dicom and st.checkbox(
+        "Keep the patient's identifiers from the source file", key=f"kept {key}"
+    )
+    if kept:
+        st.warning(IDENTITY_KEPT, icon=":material/warning:")
+    return named, kept
 
 
 def report_bytes(
     ending: str,
     *,
-    judge: Callable[[], Result],
+    classify: Callable[[], Result],
     spec: ModelSpec,
     load_explainer: Callable[[], Explainer],
-    study: int,
+    number: int,
     file_name: str,
     source: bytes | None,
 ) -> bytes:
-    """Make a report; Streamlit calls this when a button is clicked, outside the page's script."""
+    """Make a report; Streamlit calls this when a button is clicked, outside the page's script.
+
+    Args:
+        ending: one of `reports.export.ENDINGS`.
+        classify: judges the file again.
+        spec: the facts about the model.
+        load_explainer: asked for a heatmap if the format shows pictures.
+        number: of the case; it stands for the file.
+        file_name: of the file, if the report is to bear it; else empty.
+        source: the DICOM file itself, if its identity is to be kept.
+    """
     with TURNS:
-        report = StudyReport(judge(), spec, datetime.now(UTC), study, file_name)
+        report = CaseReport(classify(), spec, datetime.now(UTC), number, file_name)
         return export(report, ending, load_explainer, source)

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from xray_classifier.app.many import forget_many, show_many
-from xray_classifier.app.one_image import show_study
+from xray_classifier.app.one_image import show_one
 from xray_classifier.app.session import TITLE, show_heading
 from xray_classifier.imaging.sample import sample_png
 from xray_classifier.inference.pipeline import Choices
@@ -55,11 +55,11 @@ def show_judge_page(name: str, choices: Choices) -> None:
     if many:
         show_many(uploads, name, choices)
     elif uploads:
-        show_study(uploads[0].getvalue(), name, choices, uploads[0].name)
+        show_one(uploads[0].getvalue(), name, choices, uploads[0].name)
     elif st.query_params.get(SAMPLE) == DRAWN:
         st.info(SAMPLE_NOTE, icon=":material/draw:")
         st.button("Put the drawn sample away", on_click=_put_sample_away)
-        show_study(sample_png(), name, choices)
+        show_one(sample_png(), name, choices)
     else:
         show_first_help()
 

@@ -17,11 +17,11 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from xray_classifier.app.one_image import show_study
+from xray_classifier.app.one_image import show_one
 from xray_classifier.app.queue import THUMBNAIL_SIDE, Case, Queue
 from xray_classifier.app.session import TURNS, model_source, shared_classifier, shared_gate
-from xray_classifier.batch.formats import csv_of_studies
-from xray_classifier.batch.scoring import judge_source
+from xray_classifier.batch.formats import csv_of_cases
+from xray_classifier.batch.scoring import score_source
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.inference.pipeline import Choices
 from xray_classifier.inference.warnings import sentences
@@ -29,8 +29,8 @@ from xray_classifier.inputs.sources import Source, sources_of_upload
 
 TICK = 0.5  # seconds until the browser calls the fragment, which in a run of the page cannot itself
 SLICE = 1.0  # seconds of judging between two drawings
-SLOWER_PER_STUDY = 0.002  # seconds: the longer the table, the rarer it is sent
-_STATE, _OPEN = "many", "open_study"
+SLOWER_PER_CASE = 0.002  # seconds: the longer the table, the rarer it is sent
+_STATE, _OPEN = "many", "open_case"
 
 
 @dataclass
@@ -76,7 +76,7 @@ def _state(uploads: Sequence[UploadedFile], name: str, choices: Choices) -> _Sta
     for upload in uploads:
         for source in sources_of_upload(upload.name, upload.getvalue()):
             sources[f"{upload.file_id}/{source.name}"] = source
-    known = old.queue.studies if old and (old.model, old.choices) == (name, choices) else {}
+    known = old.queue.cases if old and (old.model, old.choices) == (name, choices) else {}
     opened = old.opened if old and old.files == files else None
     state = _State(files, name, choices, Queue(sources, known), opened=opened)
     st.session_state[_STATE] = state
@@ -87,13 +87,13 @@ def _show_list(state: _State) -> None:
     working = state.working
     with st.container():  # so that the table keeps its place, and with it its scrolling
         _show_progress(state)
-    if state.opened is None and state.queue.studies:
+    if state.opened is None and state.queue.cases:
         with st.container():
             _show_table(state)
     else:
         st.empty()
     if working:
-        _judge(state)
+        _judge_slice(state)
         _go_on(state)
 
 
@@ -104,21 +104,21 @@ def _go_on(state: _State) -> None:
         st.rerun(scope="fragment")
 
 
-def _judge(state: _State) -> None:
+def _judge_slice(state: _State) -> None:
     try:
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
             classifier = shared_classifier(state.model, model_source(state.model))
             gate = shared_gate()
-        judge = partial(judge_source, classifier=classifier, gate=gate, choices=state.choices)
+        score = partial(score_source, classifier=classifier, gate=gate, choices=state.choices)
         with TURNS:
-            state.queue.advance(judge, SLICE + SLOWER_PER_STUDY * len(state.queue.studies))
+            state.queue.advance(score, SLICE + SLOWER_PER_CASE * len(state.queue.cases))
     except ModelUnavailableError as error:
         state.failure = f"The model cannot be used, so there is no verdict. {error}"
 
 
 def _show_progress(state: _State) -> None:
     """Say how far it is; offer to stop, or to go on."""
-    done, total = len(state.queue.studies), len(state.queue)
+    done, total = len(state.queue.cases), len(state.queue)
     if state.failure:
         st.error(state.failure, icon=":material/error:")
     if not state.queue.finished:
@@ -131,7 +131,7 @@ def _show_progress(state: _State) -> None:
 def _show_table(state: _State) -> None:
     """Show what is judged so far, filtered, to be opened or taken away."""
     ranked = state.queue.ranked()
-    counts = Counter(study.word for study in ranked)
+    counts = Counter(case.word for case in ranked)
     st.markdown(" · ".join(f"{count} {word}" for word, count in counts.items()))
     wanted = st.pills(
         "Show only",
@@ -140,14 +140,14 @@ def _show_table(state: _State) -> None:
         key="show_only",
         persist_state="session",
     )
-    shown = [study for study in ranked if not wanted or study.word in wanted]
-    words = {study.number: study.word for study in shown}
+    shown = [case for case in ranked if not wanted or case.word in wanted]
+    words = {case.number: case.word for case in shown}
     state.opened = st.selectbox(  # the buttons in the table know no keyboard
         "Open a study",
         words,
         index=None,
         format_func=lambda number: f"{number}: {words[number]}",
-        key="chosen_study",
+        key="chosen_case",
         placeholder="Choose one, or click in the table",
         width=320,
     )
@@ -160,14 +160,14 @@ def _show_table(state: _State) -> None:
         _offer_csv(state.queue)
 
 
-def _table(studies: list[Case]) -> None:
+def _table(cases: list[Case]) -> None:
     columns: dict[str, list[object]] = {
-        "open": [f"Open {study.number}" for study in studies],
-        "image": [study.thumbnail for study in studies],
-        "verdict": [study.word for study in studies],
-        "probability": [_shown_probability(study) for study in studies],
-        "remarks": [_remarks(study) for study in studies],
-        "file": [study.row.file for study in studies],
+        "open": [f"Open {case.number}" for case in cases],
+        "image": [case.thumbnail for case in cases],
+        "verdict": [case.word for case in cases],
+        "probability": [_shown_probability(case) for case in cases],
+        "remarks": [_remarks(case) for case in cases],
+        "file": [case.row.file for case in cases],
     }
     config = st.column_config
     st.dataframe(
@@ -175,7 +175,7 @@ def _table(studies: list[Case]) -> None:
         hide_index=True,
         row_height=THUMBNAIL_SIDE,
         placeholder="",
-        key="studies",
+        key="cases",
         alt="The studies, likeliest pneumonia first",
         column_config={
             "open": config.ButtonColumn("Study", key=_OPEN, pinned=True),
@@ -190,22 +190,22 @@ def _table(studies: list[Case]) -> None:
     )
 
 
-def _shown_probability(study: Case) -> float | None:
+def _shown_probability(case: Case) -> float | None:
     """Give a probability in %, never as a certainty: `percent` does the same in words."""
-    probability = study.row.probability
+    probability = case.row.probability
     return None if probability is None else 100 * min(max(probability, 0.001), 0.999)
 
 
-def _remarks(study: Case) -> str:
-    return " ".join([study.row.message, *sentences(study.row.warnings)]).strip()
+def _remarks(case: Case) -> str:
+    return " ".join([case.row.message, *sentences(case.row.warnings)]).strip()
 
 
 def _offer_csv(queue: Queue) -> None:
     named = st.checkbox("with file names", key="with_file_names", persist_state="session")
-    rows = {study.number: study.row for study in queue.studies.values()}
+    rows = {case.number: case.row for case in queue.cases.values()}
     st.download_button(
         "Download all as CSV",
-        csv_of_studies(rows, named),
+        csv_of_cases(rows, named),
         file_name="studies.csv",
         mime="text/csv",
         on_click="ignore",
@@ -214,7 +214,7 @@ def _offer_csv(queue: Queue) -> None:
 
 
 def _show_opened(state: _State, number: int) -> None:
-    """Show one study as if it had been uploaded alone, with a way back."""
+    """Show one case as if it had been uploaded alone, with a way back."""
     if st.button("Back to the table", icon=":material/arrow_back:"):
         state.opened = None
         st.rerun()
@@ -226,4 +226,4 @@ def _show_opened(state: _State, number: int) -> None:
     except UnreadableImageError as error:
         st.error(str(error), icon=":material/broken_image:")
     else:
-        show_study(data, state.model, state.choices, source.name, number)
+        show_one(data, state.model, state.choices, source.name, number)

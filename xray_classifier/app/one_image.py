@@ -41,8 +41,8 @@ from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
 COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
 
 
-def show_study(
-    data: bytes, name: str, choices: Choices = DEFAULTS, file_name: str = "", study: int = 1
+def show_one(
+    data: bytes, name: str, choices: Choices = DEFAULTS, file_name: str = "", number: int = 1
 ) -> None:
     """Judge an image, show what came of it and offer reports.
 
@@ -51,13 +51,13 @@ def show_study(
         name: of the model.
         choices: what the visitor chose.
         file_name: put into reports only on demand; empty if unknown.
-        study: the number that stands for the file in reports.
+        number: of the case; it stands for the file in reports.
     """
     with TURNS:
-        _judge_and_show(data, name, choices, file_name, study)
+        _judge_and_show(data, name, choices, file_name, number)
 
 
-def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, study: int) -> None:
+def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, number: int) -> None:
     try:
         radiograph = decode(data)
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
@@ -75,8 +75,8 @@ def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, st
         )
     else:
         show(result, classifier.spec, name)
-        judge = partial(classify, data, classifier, gate, choices)
-        offer_reports(data, file_name, judge, classifier.spec, name, study)
+        again = partial(classify, data, classifier, gate, choices)
+        offer_reports(data, file_name, again, classifier.spec, name, number)
 
 
 def show(result: Result, spec: ModelSpec, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Many studies of one visitor: judged a slice at a time, ranked, each with a thumbnail."""
+"""Many files of one visitor: judged a slice at a time, ranked, each with a thumbnail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inputs.sources import Source
 
 THUMBNAIL_SIDE = 72  # pixels
-Judge: TypeAlias = Callable[[Source], tuple[Row, GreyImage | None]]
+Score: TypeAlias = Callable[[Source], tuple[Row, GreyImage | None]]
+"""Judges a file, as `batch.scoring.score_source` does."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,19 @@ class Queue:
 
     Args:
         sources: by a key that tells the same file again; they are numbered from 1 in this order.
-        known: studies by key, of an earlier list; they are not judged again.
+        known: cases by key, of an earlier list; they are not judged again.
 
     Attributes:
-        studies: what is judged so far, by key.
+        cases: what is judged so far, by key.
     """
 
     def __init__(self, sources: Mapping[str, Source], known: Mapping[str, Case]) -> None:
         self._sources = dict(sources)
-        self.studies: dict[str, Case] = {}
+        self.cases: dict[str, Case] = {}
         self._waiting: dict[str, int] = {}  # numbers by key
         for number, key in enumerate(sources, 1):
             if key in known:
-                self.studies[key] = replace(known[key], number=number)
+                self.cases[key] = replace(known[key], number=number)
             else:
                 self._waiting[key] = number
 
@@ -69,24 +70,24 @@ class Queue:
         """Whether every file is judged."""
         return not self._waiting
 
-    def advance(self, judge: Judge, seconds: float) -> None:
+    def advance(self, score: Score, seconds: float) -> None:
         """Judge one file, and more until so much time has gone by."""
         deadline = time.monotonic() + seconds
         while self._waiting:
             key, number = next(iter(self._waiting.items()))
-            row, image = judge(self._sources[key])
-            self.studies[key] = Case(number, row, "" if image is None else thumbnail(image))
+            row, image = score(self._sources[key])
+            self.cases[key] = Case(number, row, "" if image is None else thumbnail(image))
             del self._waiting[key]
             if time.monotonic() >= deadline:
                 break
 
     def source(self, number: int) -> Source:
-        """Give the file of a study, judged or not."""
+        """Give the file of that number, judged or not."""
         return list(self._sources.values())[number - 1]
 
     def ranked(self) -> list[Case]:
         """Order what is judged: likeliest pneumonia first, last what has no probability."""
-        return sorted(self.studies.values(), key=_rank)
+        return sorted(self.cases.values(), key=_rank)
 
 
 def thumbnail(image: GreyImage) -> str:
@@ -98,6 +99,6 @@ def thumbnail(image: GreyImage) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
-def _rank(study: Case) -> tuple[float, str, int]:
-    probability = study.row.probability
-    return (math.inf if probability is None else -probability, study.word, study.number)
+def _rank(case: Case) -> tuple[float, str, int]:
+    probability = case.row.probability
+    return (math.inf if probability is None else -probability, case.word, case.number)

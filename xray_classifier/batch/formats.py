@@ -29,8 +29,13 @@ def csv_lines(rows: Iterable[Row]) -> Lines:
         yield _csv_line(_csv_values(row, names)), row
 
 
-def csv_of_studies(rows: Mapping[int, Row], file_names: bool = False) -> str:
-    """Write rows by their study number, which stands in place of the file name unless asked."""
+def csv_of_cases(rows: Mapping[int, Row], file_names: bool = False) -> str:
+    """Write rows as comma-separated values, each under the number of its case.
+
+    Args:
+        rows: by the number, which stands in the column `study`.
+        file_names: whether to write the names of the files, too.
+    """
     names = [entry.name for entry in fields(Row) if file_names or entry.name != "file"]
     lines = [_csv_line(["study", *names])]
     lines += [_csv_line([number, *_csv_values(rows[number], names)]) for number in sorted(rows)]

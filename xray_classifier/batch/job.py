@@ -47,7 +47,7 @@ ROWS = pa.schema([(name, _arrow_type(hint)) for name, hint in get_type_hints(Row
 
 @dataclass(frozen=True)
 class PredictionJob:
-    """What is asked of the judge, the same for every file.
+    """What is asked of every file alike.
 
     Attributes:
         model: name or path, as in `load_classifier`.
@@ -63,16 +63,23 @@ class PredictionJob:
 
     @property
     def choices(self) -> Choices:
-        """What the user chose, for `score`."""
+        """What the user chose, as `score` takes it."""
         return Choices(self.operating_point, self.pretest, self.use_gate)
 
 
 class Scorer:
-    """Model and gate, loaded once, for batch after batch."""
+    """Model and gate, loaded once, for batch after batch.
 
-    def __init__(self, order: PredictionJob) -> None:
-        self.order = order
-        self.classifier = loading.load_classifier(order.model)
+    Args:
+        job: what is asked.
+
+    Raises:
+        ModelUnavailableError: model or gate are missing, damaged or do not fit their JSON.
+    """
+
+    def __init__(self, job: PredictionJob) -> None:
+        self.job = job
+        self.classifier = loading.load_classifier(job.model)
         self.gate = gate.load_gate()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -86,17 +93,17 @@ class Scorer:
         """
         names = [os.fsdecode(name.as_py()) for name in batch["location"]]
         files = {name: open_location(name) for name in names}
-        rows = to_table(score(files, self.classifier, self.gate, self.order.choices))
+        rows = to_table(score(files, self.classifier, self.gate, self.job.choices))
         return with_next(rows, batch[NEXT][0].as_py())
 
 
 class Actor:
     """A Scorer in another process: its failure is a table, too, not a traceback of that process."""
 
-    def __init__(self, order: PredictionJob) -> None:
+    def __init__(self, job: PredictionJob) -> None:
         self._failure: XrayClassifierError | None = None
         try:
-            self._scorer = Scorer(order)
+            self._scorer = Scorer(job)
         except XrayClassifierError as error:
             self._failure = error
 
@@ -132,8 +139,11 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
     return pa.Table.from_pylist(values, ROWS)
 
 
-def describe_job(order: PredictionJob) -> dict[str, Any]:
+def describe_job(job: PredictionJob) -> dict[str, Any]:
     """State all that a row depends on beside its file, without opening a model.
+
+    Returns:
+        Facts by name, fit for JSON: two runs with the same facts give the same rows.
 
     Raises:
         ModelUnavailableError: no such model or gate.
@@ -141,8 +151,8 @@ def describe_job(order: PredictionJob) -> dict[str, Any]:
     return {
         "program": xray_classifier.__version__,
         "columns": [entry.name for entry in fields(Row)],
-        **asdict(order),
-        "classifier": _describe_classifier(order.model),
+        **asdict(job),
+        "classifier": _describe_classifier(job.model),
         "gate": _deciding(asdict(gate.read_gate_spec(gate.GATE_FILE))),
     }
 

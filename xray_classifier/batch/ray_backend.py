@@ -27,27 +27,32 @@ BATCHES_PER_WORKER = 4
 REACH_SECONDS = 5
 
 
-def judge(
-    order: PredictionJob, run: ArchiveRun, workers: int | None = None, address: str | None = None
+def run_job(
+    job: PredictionJob, run: ArchiveRun, workers: int | None = None, address: str | None = None
 ) -> Iterator[pa.Table]:
     """Judge the waiting files of a run, in their order.
 
     Args:
-        order: what is asked.
+        job: what is asked.
         run: gives the files.
         workers: actors, of one core and one thread each; as many as there are cores by default.
         address: of a cluster whose nodes have this program and see the files under the same
             names; None for this machine.
 
+    Yields:
+        Rows as a Scorer gives them, `next` included.
+
     Raises:
         DatasetError: no such cluster, not so many cores, or the job failed there.
+        ModelUnavailableError: an actor cannot load model or gate, or the model's answer is no
+            probability.
     """
     _connect(workers, address)
     try:
         cores = int(ray.cluster_resources().get("CPU", 0))
         if workers and workers > cores:  # Ray would wait for more without end
             raise DatasetError(f"{workers} workers need a core each; the cluster has {cores}.")
-        yield from _judge(order, run, workers or cores)
+        yield from _map_batches(job, run, workers or cores)
     except ray.exceptions.RayError as error:
         reason = str(error).strip().rpartition("\n")[2]
         raise DatasetError(f"The job failed on Ray: {reason}") from error
@@ -85,7 +90,7 @@ def _reach(address: str) -> None:
         ) from error
 
 
-def _judge(order: PredictionJob, run: ArchiveRun, workers: int) -> Iterator[pa.Table]:
+def _map_batches(job: PredictionJob, run: ArchiveRun, workers: int) -> Iterator[pa.Table]:
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
@@ -98,7 +103,7 @@ def _judge(order: PredictionJob, run: ArchiveRun, workers: int) -> Iterator[pa.T
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     judged = ray.data.from_arrow_refs(batches).map_batches(
         Actor,
-        fn_constructor_args=(order,),
+        fn_constructor_args=(job,),
         batch_size=None,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=workers),

@@ -43,7 +43,7 @@ class Row:
         threshold: of the operating point, on the scale of `probability`.
         model: the model's name.
         message: why there is no verdict; empty if ok.
-        warnings: code words of `cautions` for what a reader of the verdict should know.
+        warnings: code words of `inference.warnings` for what a reader of the verdict should know.
         operating_point: the name of the one that was applied.
         post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
             without one, or unless ok.
@@ -79,10 +79,10 @@ def score(
     size = classifier.batch_size
     prepared = map_ahead(_prepare, sources_of_files(files), WORKERS, AHEAD + size)
     while batch := [(source.name, future.result) for source, future in islice(prepared, size)]:
-        yield from (row for row, _ in _judge(batch, classifier, gate, choices))
+        yield from (row for row, _ in _score_batch(batch, classifier, gate, choices))
 
 
-def judge_source(
+def score_source(
     source: Source,
     classifier: Classifier,
     gate: Gate | None = None,
@@ -94,28 +94,39 @@ def judge_source(
         ModelUnavailableError: the model lacks what was chosen.
     """
     batch = [(source.name, lambda: decode(source.read()))]
-    return next(_judge(batch, classifier, gate, choices))
+    return next(_score_batch(batch, classifier, gate, choices))
 
 
-def _judge(
+def _score_batch(
     batch: Sequence[tuple[str, Callable[[], Radiograph]]],
     classifier: Classifier,
     gate: Gate | None,
     choices: Choices,
 ) -> Iterator[tuple[Row, GreyImage | None]]:
     """Judge at once what can be read of some files; give each one's row, and its image."""
+    spec, point = classifier.spec, classifier.spec.point(choices.operating_point)
     found = [(name, _attempt(prepare)) for name, prepare in batch]
     readable = [what for _, what in found if isinstance(what, Radiograph)]
     results = iter(classify_radiographs(readable, classifier, gate, choices))
     for name, what in found:
         if isinstance(what, Radiograph):
             result = next(results)
-            yield (
-                _row(name, result.status, result.message, classifier, choices, result),
-                result.image,
-            )
+            yield _row(name, result, spec.name), result.image
         else:
-            yield _row(name, *what, classifier, choices), None
+            status, message = what
+            yield (
+                Row(
+                    file=name,
+                    status=status,
+                    probability=None,
+                    verdict=None,
+                    threshold=point.threshold,
+                    model=spec.name,
+                    message=message,
+                    operating_point=point.name,
+                ),
+                None,
+            )
 
 
 def _attempt(prepare: Callable[[], Radiograph]) -> Radiograph | tuple[str, str]:
@@ -130,26 +141,18 @@ def _attempt(prepare: Callable[[], Radiograph]) -> Radiograph | tuple[str, str]:
         return UNREADABLE, f"The file cannot be read: {error.strerror}."
 
 
-def _row(
-    name: str,
-    status: str,
-    message: str,
-    classifier: Classifier,
-    choices: Choices,
-    result: Result | None = None,
-) -> Row:
-    point = classifier.spec.point(choices.operating_point)
+def _row(name: str, result: Result, model: str) -> Row:
     return Row(
         file=name,
-        status=status,
-        probability=result.probability if result else None,
-        verdict=result.verdict if result else None,
-        threshold=point.threshold,
-        model=classifier.spec.name,
-        message=message,
-        warnings=result.warnings if result else (),
-        operating_point=point.name,
-        post_test_probability=result.post_test_probability if result else None,
+        status=result.status,
+        probability=result.probability,
+        verdict=result.verdict,
+        threshold=result.threshold,
+        model=model,
+        message=result.message,
+        warnings=result.warnings,
+        operating_point=result.operating_point,
+        post_test_probability=result.post_test_probability,
     )
 
 

@@ -197,10 +197,10 @@ def _judge_archive(
     """Start the engine that was asked for."""
     if options.engine == "ray":
         try:
-            from xray_classifier.batch.ray_backend import judge
+            from xray_classifier.batch.ray_backend import run_job
         except ModuleNotFoundError as error:
             raise missing_package(error, "requirements-ray.txt") from error
-        return judge(order, run, options.workers, options.address)
+        return run_job(order, run, options.workers, options.address)
     from xray_classifier.batch.job import BATCH_ROWS, Scorer
 
     scorer = Scorer(order)
@@ -254,7 +254,7 @@ def study(options: argparse.Namespace) -> int:
     from xray_classifier.inputs.decoding import decode
     from xray_classifier.models.gate import load_gate
     from xray_classifier.models.loading import load_classifier
-    from xray_classifier.reports.content import StudyReport
+    from xray_classifier.reports.content import CaseReport
     from xray_classifier.reports.export import check_request, export
 
     data = read_image(options.file)
@@ -269,7 +269,7 @@ def study(options: argparse.Namespace) -> int:
     for note in (*classifier.remarks, *result.warnings):
         print(f"note: {note}", file=sys.stderr)
     name = options.file.name if options.with_file_name else ""
-    report = StudyReport(result, classifier.spec, datetime.now(UTC), file_name=name)
+    report = CaseReport(result, classifier.spec, datetime.now(UTC), file_name=name)
     source = data if options.keep_identity else None
     content = export(report, ending, lambda: Explainer(classifier), source)
     with replace_atomically(options.out) as path:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from xray_classifier.imaging.preprocessing import preprocess
 from xray_classifier.imaging.radiograph import GreyImage, Radiograph
 from xray_classifier.inference.prevalence import post_test
-from xray_classifier.inference.verdict import judge
+from xray_classifier.inference.verdict import verdict_of
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.gate import OUTSIDE_POPULATION, PASSED, Gate, GateDecision
@@ -27,8 +27,10 @@ class Choices:
     """What a user may choose about how an image is judged.
 
     Attributes:
-        operating_point: name of one of the model's; None for its default.
-        pretest: probability of pneumonia without the radiograph, in (0, 1); None for none.
+        operating_point: name of one of the model's, as in `ModelSpec.point_names`; None for its
+            default, the first of them.
+        pretest: probability of pneumonia without the radiograph, in (0, 1), of which the post-test
+            probability is computed; None for none. The verdict is the same with and without it.
         use_gate: False to let the model judge what the gate rejects, with the warning "not_valid".
     """
 
@@ -52,7 +54,7 @@ class Result:
             None if rejected.
         verdict: "normal", "pneumonia" or "uncertain"; None if rejected.
         message: why it is rejected; empty if ok.
-        warnings: code words of `cautions` for what a reader of the verdict should know.
+        warnings: code words of `inference.warnings` for what a reader of the verdict should know.
         operating_point: the name of the one that was applied.
         post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
             without one, or if rejected.
@@ -104,56 +106,55 @@ def classify_radiographs(
     gate: Gate | None = None,
     choices: Choices = DEFAULTS,
 ) -> list[Result]:
-    """Do the same for several at once, which takes less time for each."""
+    """Do the same for several at once, which takes less time for each.
+
+    Returns:
+        Results in the order of the radiographs.
+    """
     if not radiographs:
         return []
     tensors = np.stack([preprocess(radiograph.image) for radiograph in radiographs])
     decisions = gate.decide_batch(tensors) if gate else [PASSED] * len(tensors)
     judged = [not (decision.reason and choices.use_gate) for decision in decisions]
-    probabilities = iter(classifier.probabilities(tensors[judged]))
+    computed = iter(classifier.probabilities(tensors[judged]))
+    probabilities = [float(next(computed)) if passed else None for passed in judged]
     return [
-        _result(radiograph, decision, float(next(probabilities)), classifier.spec, choices)
-        if passed
-        else _rejection(radiograph, decision, classifier.spec, choices)
-        for radiograph, decision, passed in zip(radiographs, decisions, judged, strict=True)
+        _result(radiograph, decision, probability, classifier.spec, choices)
+        for radiograph, decision, probability in zip(
+            radiographs, decisions, probabilities, strict=True
+        )
     ]
-
-
-def _rejection(
-    radiograph: Radiograph, decision: GateDecision, spec: ModelSpec, choices: Choices
-) -> Result:
-    point = spec.point(choices.operating_point)
-    return Result(
-        radiograph.image,
-        point.threshold,
-        REJECTED,
-        message=decision.reason,
-        warnings=radiograph.warnings,
-        operating_point=point.name,
-    )
 
 
 def _result(
     radiograph: Radiograph,
     decision: GateDecision,
-    probability: float,
+    probability: float | None,
     spec: ModelSpec,
     choices: Choices,
 ) -> Result:
+    """Say what a probability means by the user's choices; without one, why it is rejected."""
     point = spec.point(choices.operating_point)
-    warnings = radiograph.warnings
-    if decision.reason:
-        warnings = (*warnings, NOT_VALID)
-    elif decision.outside_population:
-        warnings = (*warnings, OUTSIDE_POPULATION)
-    pretest = choices.pretest
-    return Result(
+    result = Result(
         radiograph.image,
         point.threshold,
-        OK,
-        probability,
-        judge(probability, point),
-        warnings=warnings,
+        warnings=radiograph.warnings,
         operating_point=point.name,
+    )
+    if probability is None:
+        return replace(result, status=REJECTED, message=decision.reason)
+    pretest = choices.pretest
+    return replace(
+        result,
+        probability=probability,
+        verdict=verdict_of(probability, point),
+        warnings=(*radiograph.warnings, *_warnings_of(decision)),
         post_test_probability=None if pretest is None else post_test(probability, spec, pretest),
     )
+
+
+def _warnings_of(decision: GateDecision) -> tuple[str, ...]:
+    """Warn where the model judges what the gate would reject, or knows nothing of."""
+    if decision.reason:
+        return (NOT_VALID,)
+    return (OUTSIDE_POPULATION,) if decision.outside_population else ()

@@ -14,7 +14,7 @@ def force(probability: float, threshold: float) -> str:
     return PNEUMONIA if probability >= threshold else NORMAL
 
 
-def judge(probability: float, point: OperatingPoint) -> str:
+def verdict_of(probability: float, point: OperatingPoint) -> str:
     """Say "normal", "pneumonia" or, within the band of the operating point, "uncertain"."""
     if point.low <= probability < point.high:
         return UNCERTAIN

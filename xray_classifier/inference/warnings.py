@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-CAUTIONS = {
+WARNINGS = {
     "age_outside_1_to_5": (
         "By its header the patient is not 1 to 5 years old; the model knows children of 1 to 5 "
         "years only."
@@ -45,4 +45,4 @@ NO_DIAGNOSIS = (
 
 def sentences(codes: Iterable[str]) -> list[str]:
     """Write code words as sentences for people, in their order."""
-    return [CAUTIONS[code] for code in codes]
+    return [WARNINGS[code] for code in codes]

@@ -1,10 +1,10 @@
-"""What a report on one study says, in whatever format it is written; and the report as JSON."""
+"""What a report on one image says, in whatever format it is written; and the report as JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from xray_classifier import __version__
@@ -21,19 +21,18 @@ DISCLAIMER = (
     "For research and education only. Not a medical device. Trained on frontal chest X-rays of "
     f"children of 1 to 5 years. {NO_DIAGNOSIS}"
 )
-_SAID_BY_NAME = {"image", "status", "message", "warnings", "verdict", "probability", "threshold"}
 
 
 @dataclass(frozen=True)
-class StudyReport:
+class CaseReport:
     """All that a report may show.
 
     Attributes:
         result: what came of the image.
         spec: the facts about the model.
         created: when the report was made, in UTC.
-        study: the number that stands for the study where its file name is left out.
-        file_name: of the study, only if it is to be shown.
+        number: of the case; it stands for the image where the file name is left out.
+        file_name: of the image, only if it is to be shown; else empty.
         heated: the image under its heatmap, shape (height, width, 3), uint8; None without one.
         heatmap_note: what a reader of the heatmap must know, or why there is none.
     """
@@ -41,7 +40,7 @@ class StudyReport:
     result: Result
     spec: ModelSpec
     created: datetime
-    study: int = 1
+    number: int = 1
     file_name: str = ""
     heated: ColourImage | None = None
     heatmap_note: str = ""
@@ -76,7 +75,7 @@ class StudyReport:
     @property
     def facts(self) -> dict[str, str]:
         """What stands in the table of a report, by its label."""
-        facts = {"Study": str(self.study), "Date": f"{self.created:%Y-%m-%d %H:%M} UTC"}
+        facts = {"Study": str(self.number), "Date": f"{self.created:%Y-%m-%d %H:%M} UTC"}
         if self.file_name:
             facts["File"] = printable(self.file_name)
         facts |= _numbers(self.result, "" if self.judged else " (not valid)")
@@ -87,7 +86,7 @@ class StudyReport:
         }
 
 
-def add_heatmap(report: StudyReport, load_explainer: Callable[[], Explainer]) -> StudyReport:
+def add_heatmap(report: CaseReport, load_explainer: Callable[[], Explainer]) -> CaseReport:
     """Add the heatmap of an image that got a number, or the reason why there is none."""
     if report.result.status == REJECTED:
         return report
@@ -99,21 +98,25 @@ def add_heatmap(report: StudyReport, load_explainer: Callable[[], Explainer]) ->
     return replace(report, heated=heated, heatmap_note=caveat(heatmap, report.spec))
 
 
-def to_json(report: StudyReport) -> str:
+def to_json(report: CaseReport) -> str:
     """Write a report, without any picture, for programs."""
     result, spec = report.result, report.spec
-    values = {entry.name: getattr(result, entry.name) for entry in fields(result)}
-    del values["image"]
-    values["warnings"] = [
-        {"code": code, "sentence": sentence}
-        for code, sentence in zip(result.warnings, sentences(result.warnings), strict=True)
-    ]
     file = {"file": report.file_name} if report.file_name else {}
     whole = {
-        "study": report.study,
+        "study": report.number,
         "created": report.created.isoformat(timespec="seconds"),
         **file,
-        **values,
+        "threshold": result.threshold,
+        "status": result.status,
+        "probability": result.probability,
+        "verdict": result.verdict,
+        "message": result.message,
+        "warnings": [
+            {"code": code, "sentence": sentence}
+            for code, sentence in zip(result.warnings, sentences(result.warnings), strict=True)
+        ],
+        "operating_point": result.operating_point,
+        "post_test_probability": result.post_test_probability,
         "model": {"name": spec.name, "title": spec.title, "sha256": spec.sha256},
         "program": {"name": PROGRAM, "version": __version__},
         "disclaimer": DISCLAIMER,
@@ -129,21 +132,15 @@ def printable(text: str) -> str:
 
 
 def _numbers(result: Result, mark: str) -> dict[str, str]:
-    """Label what the result holds beside texts, with a mark; nothing for a rejected image."""
+    """Label verdict and numbers, with a mark after them; nothing for a rejected image."""
     if result.probability is None:
         return {}
-    first = {
+    facts = {
         "Verdict": f"{result.verdict}{mark}",
         "Probability of pneumonia": f"{percent(result.probability)}{mark}",
         "Threshold": f"{100 * result.threshold:.3g} %",
+        "Operating point": result.operating_point,
     }
-    others = {
-        entry.name.replace("_", " ").capitalize(): getattr(result, entry.name)
-        for entry in fields(result)
-        if entry.name not in _SAID_BY_NAME
-    }
-    return first | {
-        label: percent(value) if isinstance(value, float) else str(value)
-        for label, value in others.items()
-        if value is not None
-    }
+    if result.post_test_probability is not None:
+        facts["Post test probability"] = percent(result.post_test_probability)
+    return facts

@@ -23,7 +23,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian,
 from xray_classifier import __version__
 from xray_classifier.inference.verdict import NORMAL, PNEUMONIA
 from xray_classifier.inference.warnings import sentences
-from xray_classifier.reports.content import DISCLAIMER, PROGRAM, StudyReport
+from xray_classifier.reports.content import DISCLAIMER, PROGRAM, CaseReport
 from xray_classifier.reports.identity import IMAGE, PATIENT, STUDY, can_be_referenced, read_identity
 from xray_classifier.reports.pdf import to_picture
 
@@ -41,7 +41,7 @@ _HEADER_NOTE, _PIXEL_NOTE = (
 )
 
 
-def to_secondary_capture(report: StudyReport, source: bytes | None = None) -> bytes:
+def to_secondary_capture(report: CaseReport, source: bytes | None = None) -> bytes:
     """Write the picture.
 
     Args:
@@ -76,7 +76,7 @@ def to_secondary_capture(report: StudyReport, source: bytes | None = None) -> by
     return _finish(image, identity, [_HEADER_NOTE, _PIXEL_NOTE])
 
 
-def to_structured_report(report: StudyReport, source: bytes | None = None) -> bytes:
+def to_structured_report(report: CaseReport, source: bytes | None = None) -> bytes:
     """Write the document; arguments and errors as of `to_secondary_capture`."""
     identity = Dataset() if source is None else read_identity(source)
     evidence = _evidence(identity)
@@ -103,11 +103,11 @@ def to_structured_report(report: StudyReport, source: bytes | None = None) -> by
     return _finish(document, identity, [_HEADER_NOTE])
 
 
-def _common(report: StudyReport) -> dict[str, Any]:
+def _common(report: CaseReport) -> dict[str, Any]:
     """What both objects are told alike."""
     return {
         "series_instance_uid": generate_uid(),
-        "series_number": report.study,
+        "series_number": report.number,
         "sop_instance_uid": generate_uid(),
         "instance_number": 1,
         "manufacturer": PROGRAM,
@@ -146,7 +146,7 @@ def _observer() -> hd.sr.ObserverContext:
 
 
 def _measurements(
-    report: StudyReport, image: Dataset | None
+    report: CaseReport, image: Dataset | None
 ) -> hd.sr.MeasurementsAndQualitativeEvaluations:
     """Code the verdict and the probability; of what is not valid only that it is undetermined."""
     result, spec = report.result, report.spec
@@ -160,7 +160,7 @@ def _measurements(
         reference = (image.SOPClassUID, image.SOPInstanceUID)
         images = [hd.sr.SourceImageForMeasurementGroup(*reference)]
     return hd.sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(generate_uid(), f"study {report.study}"),
+        tracking_identifier=hd.sr.TrackingIdentifier(generate_uid(), f"study {report.number}"),
         algorithm_id=hd.sr.AlgorithmIdentification(
             name=f"{PROGRAM}: {spec.name}",
             version=spec.sha256 or "unverified",
@@ -172,7 +172,7 @@ def _measurements(
     )
 
 
-def _comments(report: StudyReport) -> list[str]:
+def _comments(report: CaseReport) -> list[str]:
     warned = [f"Warning: {sentence}" for sentence in sentences(report.result.warnings)]
     facts = [f"{label}: {value}" for label, value in report.facts.items()]
     return [f"{report.headline}. {report.statement}", *warned, DISCLAIMER, *facts]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from xray_classifier.dicom.decode import is_dicom
 from xray_classifier.errors import DatasetError, UnreadableImageError
 from xray_classifier.inference.heatmap import Explainer
-from xray_classifier.reports.content import StudyReport, add_heatmap, to_json
+from xray_classifier.reports.content import CaseReport, add_heatmap, to_json
 
 PDF, JSON, PICTURE, DOCUMENT = ".pdf", ".json", ".dcm", ".sr.dcm"
 ENDINGS = (DOCUMENT, PICTURE, PDF, JSON)  # the longer one of two that fit comes first
@@ -51,7 +51,7 @@ def check_request(name: str, source: bytes, keep_identity: bool) -> str:
 
 
 def export(
-    report: StudyReport,
+    report: CaseReport,
     ending: str,
     load_explainer: Callable[[], Explainer],
     source: bytes | None = None,
@@ -78,12 +78,10 @@ def export(
     return _to_dicom(report, ending, source)
 
 
-def _to_dicom(report: StudyReport, ending: str, source: bytes | None) -> bytes:
-    from xray_classifier.reports import dicom as study_dicom
+def _to_dicom(report: CaseReport, ending: str, source: bytes | None) -> bytes:
+    from xray_classifier.reports.dicom import to_secondary_capture, to_structured_report
 
-    write = study_dicom.to_secondary_capture
-    if ending == DOCUMENT:
-        write = study_dicom.to_structured_report
+    write = to_structured_report if ending == DOCUMENT else to_secondary_capture
     try:
         return write(report, source)
     except Exception as error:

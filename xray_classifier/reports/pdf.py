@@ -27,7 +27,7 @@ from reportlab.platypus import Flowable, Image, Paragraph, SimpleDocTemplate, Sp
 
 from xray_classifier.inference.heatmap import ColourImage, shrink
 from xray_classifier.inference.warnings import sentences
-from xray_classifier.reports.content import DISCLAIMER, StudyReport
+from xray_classifier.reports.content import DISCLAIMER, CaseReport
 
 TITLE = "Pneumonia on children's chest X-rays: what a research program makes of one image"
 DPI = 150  # of the picture: the radiograph gets about 500 pixels of width beside its heatmap
@@ -63,7 +63,7 @@ _NO_VERDICT = ParagraphStyle(
 _pdfium = threading.Lock()  # PDFium must not be entered by two threads
 
 
-def to_pdf(report: StudyReport) -> bytes:
+def to_pdf(report: CaseReport) -> bytes:
     """Write a report on pages of A4; one, unless there are many warnings."""
     stream = io.BytesIO()
     document = SimpleDocTemplate(
@@ -73,7 +73,7 @@ def to_pdf(report: StudyReport) -> bytes:
         rightMargin=_MARGIN - _PADDING,
         topMargin=18 * mm,
         bottomMargin=_FOOT,
-        title=f"Study {report.study}",
+        title=f"Study {report.number}",
         lang="en",
     )
     parts = [*_verdict(report), *_warnings(report), *_pictures(report), _facts(report)]
@@ -81,7 +81,7 @@ def to_pdf(report: StudyReport) -> bytes:
     return stream.getvalue()
 
 
-def to_picture(report: StudyReport) -> ColourImage:
+def to_picture(report: CaseReport) -> ColourImage:
     """Draw the pages of the PDF, one below the other: shape (height, 1241, 3), uint8 RGB."""
     with _pdfium, pypdfium2.PdfDocument(to_pdf(report)) as document:
         pages: list[NDArray[np.uint8]] = [
@@ -90,7 +90,7 @@ def to_picture(report: StudyReport) -> ColourImage:
     return np.vstack(pages)
 
 
-def _verdict(report: StudyReport) -> list[Flowable]:
+def _verdict(report: CaseReport) -> list[Flowable]:
     said = [_paragraph(report.statement, _STATEMENT), Spacer(0, 4 * mm)]
     if report.judged:
         of_whom = _paragraph("Verdict of the model", _TEXT)
@@ -98,7 +98,7 @@ def _verdict(report: StudyReport) -> list[Flowable]:
     return [Spacer(0, 3 * mm), _paragraph(report.headline.upper(), _NO_VERDICT), *said]
 
 
-def _pictures(report: StudyReport) -> list[Flowable]:
+def _pictures(report: CaseReport) -> list[Flowable]:
     """Show the radiograph, beside its heatmap if there is one; the caveat below."""
     height, width = report.result.image.shape
     pictures = [_picture(shrink(report.result.image))]
@@ -121,7 +121,7 @@ def _picture(pixels: NDArray[np.uint8]) -> Image:
     return Image(stream, width * scale, height * scale)
 
 
-def _warnings(report: StudyReport) -> list[Flowable]:
+def _warnings(report: CaseReport) -> list[Flowable]:
     lines = [
         Paragraph(html.escape(sentence), _LISTED, bulletText="!")
         for sentence in sentences(report.result.warnings)
@@ -129,7 +129,7 @@ def _warnings(report: StudyReport) -> list[Flowable]:
     return [_paragraph("Warnings", _HEADING), *lines, Spacer(0, 4 * mm)] if lines else []
 
 
-def _facts(report: StudyReport) -> Table:
+def _facts(report: CaseReport) -> Table:
     rows = [
         [_paragraph(label, _SMALL), _paragraph(value, _SMALL)]
         for label, value in report.facts.items()
