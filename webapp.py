@@ -6,13 +6,17 @@ import streamlit as st
 
 from xray_classifier.app.judge import show_judge_page
 from xray_classifier.app.model import show_model_page
-from xray_classifier.app.session import TITLE, choose_how, choose_model
-from xray_classifier.app.uploads import keep_in_memory
+from xray_classifier.app.session import (
+    TITLE,
+    choose_how,
+    choose_model,
+    keep_uploads_in_memory,
+)
 
 
 def main() -> None:
     """Draw the page that is asked for; the choices stand beside both."""
-    keep_in_memory()
+    keep_uploads_in_memory()
     pages = [
         st.Page(
             lambda: show_judge_page(name, choose_how(name)), title="Judge X-rays", default=True

@@ -1,4 +1,7 @@
-"""Choices are read from the address of the page; that they are written there takes a browser."""
+"""What the pages share.
+
+Choices are read from the address of the page; that they are written there takes a browser.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.support.pages import draw_app
 from tests.support.pictures import encoded, zipped
+from tests.support.processes import printed
 from xray_classifier.app import many, one_image
 from xray_classifier.app.session import TURNS
 from xray_classifier.models import loading
@@ -51,6 +55,34 @@ def test_without_any_model_the_default_is_named(
 ) -> None:
     monkeypatch.setattr(loading, "model_names", list)
     assert page.run().text[0].value == "default"
+
+
+# Uploads
+
+
+def test_uploads_up_to_the_limit_never_touch_the_disk() -> None:
+    program = """
+import asyncio
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartParser
+from xray_classifier.inputs.decoding import MAX_BYTES
+from xray_classifier.app.session import keep_uploads_in_memory
+
+async def body():
+    yield b'--x\\r\\nContent-Disposition: form-data; name="f"; filename="f"\\r\\n\\r\\n'
+    yield bytes(MAX_BYTES)
+    yield b"\\r\\n--x--\\r\\n"
+
+def on_disk():
+    headers = Headers({"content-type": "multipart/form-data; boundary=x"})
+    form = asyncio.run(MultiPartParser(headers, body()).parse())
+    return form["f"].file._rolled
+
+before = on_disk()
+keep_uploads_in_memory()
+print(before, on_disk())
+"""
+    assert printed(program).split() == ["True", "False"]
 
 
 # Turns

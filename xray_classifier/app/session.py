@@ -1,4 +1,4 @@
-"""What the pages share: models loaded once for all visitors, heading and choices.
+"""What the pages share: models loaded once for all visitors, uploads, heading and choices.
 
 Every choice has a key and `bind="query-params"`: it stands in the address, under its key, unless it
 is the default, so that a page can be shared without the image. Streamlit ignores rubbish there.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 
 import streamlit as st
+from starlette.formparsers import MultiPartParser
 
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.inference.heatmap import Explainer
 from xray_classifier.inference.pipeline import DEFAULTS, Choices
+from xray_classifier.inputs.decoding import MAX_BYTES
 from xray_classifier.models import gate, loading
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.gate import Gate
@@ -23,6 +25,8 @@ STANDING_LINE = (
     "For research and education only. **Not a medical device.** "
     "Trained on frontal chest X-rays of children of 1 to 5 years."
 )
+
+_FORM = 2**20  # bytes that a form may be larger than the file in it
 
 TURNS = threading.BoundedSemaphore(2)
 """Held, for all visitors, while an image is decoded, judged and drawn.
@@ -47,6 +51,14 @@ def shared_explainer(name: str, source: str | None) -> Explainer:
 def shared_gate() -> Gate:
     """Load the gate once per process, for all visitors."""
     return gate.load_gate()
+
+
+def keep_uploads_in_memory() -> None:
+    """Have Starlette, by which Streamlit receives forms, keep what is allowed in memory.
+
+    Left alone, the server writes uploads over 1 MB to a temporary file.
+    """
+    MultiPartParser.spool_max_size = MAX_BYTES + _FORM
 
 
 def show_heading(title: str) -> None:
