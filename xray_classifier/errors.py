@@ -33,3 +33,10 @@ class DatasetError(XrayClassifierError):
 
 class OutputError(XrayClassifierError):
     """A file or folder cannot be written where it was wanted."""
+
+
+def missing_package(error: ModuleNotFoundError, requirements_file: str) -> DatasetError:
+    """Say which package is missing, and how it is installed."""
+    return DatasetError(
+        f"The package {error.name} is missing. Install it: pip install -r {requirements_file}"
+    )

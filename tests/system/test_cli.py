@@ -138,12 +138,13 @@ def drawn(tmp_path: Path) -> Path:
 
 
 def commands(parser: argparse.ArgumentParser, *path: str) -> Iterator[tuple[str, ...]]:
-    """Name every command and every group of commands."""
+    """Name every command and every group of commands, none by an old name."""
     yield path
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, inner in action.choices.items():
-                yield from commands(inner, *path, name)
+                if inner.prog.endswith(f" {name}"):
+                    yield from commands(inner, *path, name)
 
 
 ALL = sorted(" ".join(path) for path in commands(build_parser()))
@@ -155,21 +156,21 @@ def test_commands_are_those_of_the_readme() -> None:
         "calibrate",
         "card",
         "cross-validate",
-        "spread",
         "data check",
         "data download",
         "data show",
         "evaluate",
         "explain",
         "explain-check",
-        "study",
+        "case-report",
         "predict",
-        "report",
+        "seeds",
         "stress",
         "summary",
         "train article",
         "train default",
         "train gate",
+        "update-docs",
     }
 
 
@@ -178,6 +179,15 @@ def test_each_command_explains_itself(command: str, capsys: Captured) -> None:
     with pytest.raises(SystemExit, match="^0$"):
         main([*command.split(), "--help"])
     assert f"usage: python -m xray_classifier {command}".rstrip() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("study", "case-report"), ("spread", "seeds"), ("report", "update-docs")]
+)
+def test_old_name_of_a_command_answers(old: str, new: str, capsys: Captured) -> None:
+    with pytest.raises(SystemExit, match="^0$"):
+        main([old, "--help"])
+    assert f"usage: python -m xray_classifier {new} " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", sorted(GROUPS))
@@ -830,7 +840,7 @@ def test_stress_without_patients_to_hold_out_is_refused(
 def test_missing_stress_package_is_said(
     drawn: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    for name in ("stress", "evaluation"):
+    for name in ("evaluation.stress", "evaluation.evaluate"):
         monkeypatch.delitem(sys.modules, f"xray_classifier.{name}", raising=False)
         monkeypatch.delattr(f"xray_classifier.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
@@ -1101,13 +1111,13 @@ def test_missing_drawing_package_is_said(
     assert error in capsys.readouterr().err
 
 
-# report
+# update-docs
 
 
-def test_report_writes_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_update_docs_writes_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
     monkeypatch.setattr(reporting, "update_docs", lambda: called.append("update_docs"))
-    assert main(["report"]) == 0
+    assert main(["update-docs"]) == 0
     assert called == ["update_docs"]
 
 
@@ -1154,16 +1164,16 @@ def test_missing_gate_stops_predict(
     assert "error: The gate is missing." in capsys.readouterr().err
 
 
-# study
+# case-report
 
 
-def test_study_writes_a_report_of_the_format_that_its_name_asks_for(
+def test_case_report_writes_a_report_of_the_format_that_its_name_asks_for(
     tiny: Classifier, tmp_path: Path, capsys: Captured
 ) -> None:
     file = flat(tmp_path / "Zoe.png", 204)
     for ending, start in ((".json", b"{"), (".pdf", b"%PDF-")):
         out = tmp_path / "new" / f"report{ending}"
-        assert main(["study", str(file), "--out", str(out)]) == 0
+        assert main(["case-report", str(file), "--out", str(out)]) == 0
         assert capsys.readouterr().out == f"{out}\n"
         assert out.read_bytes().startswith(start)
     values = json.loads((tmp_path / "new" / "report.json").read_text())
@@ -1173,30 +1183,31 @@ def test_study_writes_a_report_of_the_format_that_its_name_asks_for(
     assert [path.name for path in (tmp_path / "new").iterdir() if path.name[0] == "."] == []
 
 
-def test_study_names_the_file_if_that_is_wanted(tiny: Classifier, tmp_path: Path) -> None:
+def test_case_report_names_the_file_if_that_is_wanted(tiny: Classifier, tmp_path: Path) -> None:
     file, out = flat(tmp_path / "Zoe.png", 204), tmp_path / "report.json"
-    assert main(["study", str(file), "--out", str(out), "--with-file-name"]) == 0
+    assert main(["case-report", str(file), "--out", str(out), "--with-file-name"]) == 0
     assert json.loads(out.read_text())["file"] == "Zoe.png"
 
 
 @pytest.mark.parametrize("name", ["report.dcm", "report.sr.dcm"])
-def test_study_keeps_the_identity_of_a_dicom_file_only_if_that_is_wanted(
+def test_case_report_keeps_the_identity_of_a_dicom_file_only_if_that_is_wanted(
     tiny: Classifier, tmp_path: Path, name: str
 ) -> None:
     file, out = tmp_path / "IM0001", tmp_path / name
     file.write_bytes(dicom())
-    assert main(["study", str(file), "--out", str(out)]) == 0
+    assert main(["case-report", str(file), "--out", str(out)]) == 0
     assert dcmread(out).PatientName == ""
     assert IDENTIFIER.encode() not in out.read_bytes()
-    assert main(["study", str(file), "--out", str(out), "--keep-identity"]) == 0
+    assert main(["case-report", str(file), "--out", str(out), "--keep-identity"]) == 0
     assert dcmread(out).PatientID == IDENTIFIER
 
 
-def test_study_of_what_the_gate_rejects_says_why(
+def test_case_report_of_what_the_gate_rejects_says_why(
     tiny: Classifier, tiny_gate: gate.Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
-    command = ["study", str(flat(tmp_path / "white.png", 255)), "--out", str(tmp_path / "r.json")]
+    white, out = flat(tmp_path / "white.png", 255), tmp_path / "r.json"
+    command = ["case-report", str(white), "--out", str(out)]
     assert main(command) == 0
     values = json.loads((tmp_path / "r.json").read_text())
     assert (values["status"], values["probability"]) == ("rejected", None)
@@ -1215,7 +1226,7 @@ def test_study_of_what_the_gate_rejects_says_why(
         (["ok.png", "--out", "r.pdf", "--keep-identity"], 2, "never names the patient"),
     ],
 )
-def test_study_that_cannot_be_had_is_said(
+def test_case_report_that_cannot_be_had_is_said(
     tiny: Classifier,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -1227,7 +1238,7 @@ def test_study_that_cannot_be_had_is_said(
     monkeypatch.chdir(tmp_path)
     flat(tmp_path / "ok.png", 204)
     (tmp_path / "text.png").write_text("no image")
-    assert main(["study", *arguments]) == status
+    assert main(["case-report", *arguments]) == status
     assert message in said(capsys)
     assert not list(tmp_path.glob("r.*"))
 

@@ -78,7 +78,8 @@ def test_rows_of_an_archive(closed: Path, image: Path, inside: str) -> None:
 
 def test_report(closed: Path, image: Path) -> None:
     out = closed / "report.json"
-    assert error_of(*CLI, "study", image, "--no-gate", "--out", out).startswith(f"error: {out} ")
+    error = error_of(*CLI, "case-report", image, "--no-gate", "--out", out)
+    assert error.startswith(f"error: {out} ")
     assert_as_it_was(closed)
 
 

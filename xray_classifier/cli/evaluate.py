@@ -1,4 +1,4 @@
-"""Commands that measure models, and write down what was found.
+"""Commands that show and measure models, and write down what was found.
 
 What only one command needs is imported there, so that the others start without it.
 """
@@ -6,7 +6,6 @@ What only one command needs is imported there, so that the others start without 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from xray_classifier.cli.options import (
     add_model_argument,
     add_model_option,
     add_split_option,
-    missing_package,
+    in_range,
+    needs,
     patients_of,
 )
 from xray_classifier.errors import DatasetError
@@ -28,12 +28,20 @@ BASELINE = "article"
 
 def add_commands(group: Group) -> None:
     """Describe these commands and their options."""
+    _add_summary(group)
     _add_evaluate(group)
     _add_stress(group)
     _add_explain_check(group)
-    _add_spread(group)
-    _add_report(group)
+    _add_seeds(group)
+    _add_update_docs(group)
     _add_card(group)
+
+
+def _add_summary(group: Group) -> None:
+    parser = group.add_parser("summary", help="print a model's layers, or draw them")
+    add_model_option(parser)
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the architecture")
+    parser.set_defaults(run=summary)
 
 
 def _add_evaluate(group: Group) -> None:
@@ -81,24 +89,35 @@ def _add_explain_check(group: Group) -> None:
     )
     add_data_options(parser)
     add_model_option(parser)
-    parser.add_argument("--images", type=_image_count, default=50, help="how many (default: 50)")
+    parser.add_argument(
+        "--images",
+        type=in_range(int, 2),  # a paired test needs some
+        default=50,
+        help="how many (default: 50)",
+    )
     parser.add_argument("--out", type=Path, metavar="JSON", help="a file for the figures")
     parser.set_defaults(run=explain_check)
 
 
-def _add_spread(group: Group) -> None:
+def _add_seeds(group: Group) -> None:
     parser = group.add_parser(
-        "spread", help="measure models that differ in their seed only, on the hold-out"
+        "seeds",
+        aliases=["spread"],  # its old name, for one release
+        help="measure models that differ in their seed only, on the hold-out",
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="names or .keras files")
     add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="JSON", help="for the figures")
-    parser.set_defaults(run=spread)
+    parser.set_defaults(run=seeds)
 
 
-def _add_report(group: Group) -> None:
-    parser = group.add_parser("report", help="write the recorded figures into the README and docs/")
-    parser.set_defaults(run=report)
+def _add_update_docs(group: Group) -> None:
+    parser = group.add_parser(
+        "update-docs",
+        aliases=["report"],  # its old name, for one release
+        help="write the recorded figures into the README and docs/",
+    )
+    parser.set_defaults(run=update_docs)
 
 
 def _add_card(group: Group) -> None:
@@ -106,21 +125,33 @@ def _add_card(group: Group) -> None:
     parser.set_defaults(run=card)
 
 
-def _image_count(text: str) -> int:
-    value = int(text)
-    if value < 2:  # a paired test needs some
-        raise argparse.ArgumentTypeError(f"{text} is too few; give 2 or more")
-    return value
+def summary(options: argparse.Namespace) -> int:
+    """Print a model's layers, or draw them too."""
+    from xray_classifier.models.loading import load_classifier
+
+    model = load_classifier(options.model).model
+    model.summary(line_length=80)
+    if options.plot:
+        with needs("requirements-dev.txt"):
+            import visualkeras
+        from xray_classifier.files import replace_atomically
+
+        for layer in model.layers:  # visualkeras 0.2 reads what Keras 3 no longer has
+            layer.output_shape = layer.output.shape
+        with replace_atomically(options.plot) as path:
+            visualkeras.layered_view(
+                model, legend=True, legend_text_spacing_offset=0, to_file=str(path)
+            )
+        print(options.plot)
+    return 0
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a model on a split, and keep the figures if asked to."""
-    try:
+    with needs("requirements-dev.txt"):
         from xray_classifier.evaluation import error_analysis, ledger
         from xray_classifier.evaluation import evaluate as evaluation
         from xray_classifier.evaluation.robustness import robustness
-    except ModuleNotFoundError as error:
-        raise missing_package(error, "requirements-dev.txt") from error
     from xray_classifier.models.gate import load_gate
     from xray_classifier.models.loading import load_classifier, model_names
 
@@ -144,11 +175,9 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def stress(options: argparse.Namespace) -> int:
     """Measure what changes a model's answers that should not."""
-    try:
+    with needs("requirements-dev.txt"):
         from xray_classifier.evaluation import evaluate as evaluation
         from xray_classifier.evaluation import stress as stressing
-    except ModuleNotFoundError as error:
-        raise missing_package(error, "requirements-dev.txt") from error
     from xray_classifier.models.loading import load_classifier
 
     if options.split == "test":
@@ -172,52 +201,43 @@ def stress(options: argparse.Namespace) -> int:
 
 def explain_check(options: argparse.Namespace) -> int:
     """Measure whether heatmaps show what the model looks at; 1 if they do not."""
-    try:
+    with needs("requirements-dev.txt"):
         from xray_classifier.evaluation import saliency_checks
         from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split
-    except ModuleNotFoundError as error:
-        raise missing_package(error, "requirements-dev.txt") from error
-    from xray_classifier.files import replace_atomically
+    from xray_classifier.files import write_json
     from xray_classifier.models.loading import load_classifier
 
     samples = samples_of_split(options.data, HOLDOUT, patients_of(options))
     figures = saliency_checks.check(samples, load_classifier(options.model), options.images)
     print(saliency_checks.describe(figures))
     if options.out:
-        with replace_atomically(options.out) as path:
-            path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_json(figures, options.out)
     return 0 if figures["passed"] else BAD_DATA
 
 
-def spread(options: argparse.Namespace) -> int:
+def seeds(options: argparse.Namespace) -> int:
     """Measure models that differ in their seed only."""
-    try:
+    with needs("requirements-dev.txt"):
         from xray_classifier.evaluation import evaluate as evaluation
-        from xray_classifier.evaluation import seeds as spreading
-    except ModuleNotFoundError as error:
-        raise missing_package(error, "requirements-dev.txt") from error
+        from xray_classifier.evaluation.seeds import measure_spread, write_spread
 
     samples = evaluation.samples_of_split(options.data, evaluation.HOLDOUT, patients_of(options))
-    spreading.write_spread(spreading.measure_spread(samples, options.models), options.out)
+    write_spread(measure_spread(samples, options.models), options.out)
     print(options.out)
     return 0
 
 
-def report(_options: argparse.Namespace) -> int:
+def update_docs(_options: argparse.Namespace) -> int:
     """Write the recorded figures into the README and docs/."""
-    try:
+    with needs("requirements-dev.txt"):
         from xray_classifier.model_card import readme
-    except ModuleNotFoundError as error:
-        raise missing_package(error, "requirements-dev.txt") from error
     readme.update_docs()
     return 0
 
 
 def card(_options: argparse.Namespace) -> int:
     """Write the model card."""
-    try:
+    with needs("requirements-dev.txt"):
         from xray_classifier.model_card import card as model_card
-    except ModuleNotFoundError as error:
-        raise missing_package(error, "requirements-dev.txt") from error
     print(model_card.write_card())
     return 0

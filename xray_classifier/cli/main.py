@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from xray_classifier.cli import evaluate, predict, train
+from xray_classifier.cli import evaluate, one_image, predict, train
 from xray_classifier.errors import XrayClassifierError
 
 BAD_USAGE = 2
@@ -61,6 +61,6 @@ def build_parser() -> argparse.ArgumentParser:
         "For research and education; not a medical device.",
     )
     group = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (predict, evaluate, train):
+    for part in (predict, one_image, evaluate, train):
         part.add_commands(group)
     return parser

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from xray_classifier.errors import DatasetError
+from xray_classifier.errors import DatasetError, missing_package
 from xray_classifier.inference.pipeline import Choices
 from xray_classifier.models.loading import DEFAULT_MODEL
 
@@ -14,6 +17,37 @@ BAD_DATA = 1
 """Exit status where the data are not in order."""
 
 Group: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+Number = TypeVar("Number", int, float)
+
+
+def in_range(
+    kind: type[Number], low: float, high: float = math.inf, *, inclusive: bool = True
+) -> Callable[[str], Number]:
+    """Make the `type` of an option that takes numbers of a range only.
+
+    Args:
+        kind: int or float.
+        low: the least that is taken.
+        high: the most; infinite for no limit.
+        inclusive: False if the ends themselves are not taken.
+
+    Returns:
+        A function from text to number; it raises ArgumentTypeError for one that is out of range.
+    """
+
+    def parse(text: str) -> Number:
+        value = kind(text)
+        if low < value < high or (inclusive and value in (low, high)):
+            return value
+        wanted = f"not between {low} and {high}"
+        if math.isinf(high):
+            wanted = f"too few; give {low} or more"
+        raise argparse.ArgumentTypeError(f"{text} is {wanted}")
+
+    parse.__name__ = kind.__name__  # argparse names it where the text is no number at all
+    return parse
 
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +74,7 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pretest",
-        type=_probability,
+        type=in_range(float, 0, 1, inclusive=False),
         metavar="P",
         help="probability of pneumonia without the radiograph, between 0 and 1: adds the post-test "
         "probability",
@@ -84,29 +118,9 @@ def add_patients_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _probability(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
 def choices_of(options: argparse.Namespace) -> Choices:
     """Gather what the user chose about the verdicts."""
     return Choices(options.operating_point, options.pretest, use_gate=not options.no_gate)
-
-
-def read_image(path: Path) -> bytes:
-    """Read a file that was named.
-
-    Raises:
-        DatasetError: there is none.
-    """
-    from xray_classifier.inputs.sources import read_image_file
-
-    if not path.is_file():
-        raise DatasetError(f"There is no file {path}. Check the path.")
-    return read_image_file(path)
 
 
 def patients_of(options: argparse.Namespace) -> dict[str, str] | None:
@@ -121,8 +135,17 @@ def missing_file(error: FileNotFoundError) -> DatasetError:
     return DatasetError(f"There is no file or folder {error}. Check the path.")
 
 
-def missing_package(error: ModuleNotFoundError, requirements: str) -> DatasetError:
-    """Say what is to be installed."""
-    return DatasetError(
-        f"The package {error.name} is missing. Install it: pip install -r {requirements}"
-    )
+@contextmanager
+def needs(requirements_file: str) -> Iterator[None]:
+    """Import what is perhaps not installed in such a block.
+
+    Args:
+        requirements_file: with all that the command needs.
+
+    Raises:
+        DatasetError: a package is missing; the message says how it is installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise missing_package(error, requirements_file) from error

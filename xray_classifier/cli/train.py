@@ -13,7 +13,8 @@ from xray_classifier.cli.options import (
     Group,
     add_data_options,
     add_folder_argument,
-    missing_package,
+    in_range,
+    needs,
     patients_of,
 )
 
@@ -61,7 +62,7 @@ def _add_cross_validate(group: Group) -> None:
     add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for folds and answers")
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--folds", type=_fold_count, default=4)
+    parser.add_argument("--folds", type=in_range(int, 2), default=4)
     parser.set_defaults(run=cross_validate)
 
 
@@ -100,13 +101,6 @@ def _add_data(group: Group) -> None:
     show.add_argument("--out", type=Path, default=Path("augmented.png"), help="a PNG file")
     show.add_argument("--seed", type=int, default=1)
     show.set_defaults(run=data_show)
-
-
-def _fold_count(text: str) -> int:
-    value = int(text)
-    if value < 2:
-        raise argparse.ArgumentTypeError(f"{text} is too few; give 2 or more")
-    return value
 
 
 def train(options: argparse.Namespace) -> int:
@@ -150,10 +144,8 @@ def cross_validate(options: argparse.Namespace) -> int:
 
 def calibrate(options: argparse.Namespace) -> int:
     """Calibrate a model and fit its operating points."""
-    try:
+    with needs("requirements-dev.txt"):
         from xray_classifier.training import calibration
-    except ModuleNotFoundError as error:
-        raise missing_package(error, "requirements-dev.txt") from error
     print(calibration.calibrate(options.model, options.answers, options.out))
     return 0
 
