@@ -37,7 +37,7 @@ def row_of(name: str) -> Row:
     return Row(name, "ok", number / 100, verdict, 0.5, "tiny", "", ("not_valid",))
 
 
-def judge(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def scored(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
     for batch in batches:
         rows = to_table(row_of(name.as_py().decode()) for name in batch["location"])
         yield with_next(rows, batch["next"][0].as_py())
@@ -47,7 +47,7 @@ def execute(out: Path, run: dict[str, Any] | None = None) -> ArchiveRun:
     archive = ArchiveRun(out, run or RUN)
     if not archive.is_whole:
         archive.begin(NAMES)
-        archive.write(judge(archive.waiting(2)))
+        archive.write(scored(archive.waiting(2)))
     archive.finish()
     return archive
 
@@ -76,7 +76,7 @@ def test_rows_stand_in_parts_until_all_are_there(tmp_path: Path) -> None:
     run = ArchiveRun(out, RUN)
     run.begin(NAMES)
     assert (run.total, run.done, run.is_whole) == (23, 0, False)
-    run.write(judge(run.waiting(2)))
+    run.write(scored(run.waiting(2)))
     assert (run.total, run.done, run.is_whole) == (23, 23, False)
     assert files_in(tmp_path) == ["rows.parquet.parts"]
     assert [pq.read_metadata(path).num_rows for path in sorted(run.folder.glob("part-*"))] == [
@@ -90,7 +90,7 @@ def test_rows_stand_in_parts_until_all_are_there(tmp_path: Path) -> None:
 def test_archive_without_files_has_no_rows(tmp_path: Path) -> None:
     run = ArchiveRun(tmp_path / "rows.parquet", RUN)
     run.begin([])
-    run.write(judge(run.waiting(2)))
+    run.write(scored(run.waiting(2)))
     run.finish()
     assert rows_in(run.out) == []
     assert count_verdicts(run.out) == {}
@@ -109,14 +109,14 @@ def test_nothing_is_listed_or_judged_twice(tmp_path: Path) -> None:
     out = tmp_path / "rows.parquet"
     run = ArchiveRun(out, RUN)
     run.begin(NAMES)
-    first = judge(run.waiting(2))
+    first = scored(run.waiting(2))
     run.write(next(first) for _ in range(4))  # parts of 6 rows and of 2
     again = ArchiveRun(out, RUN)
     again.begin(pytest.fail(name) for name in NAMES)
     assert again.done == 8
     waiting = [name.as_py().decode() for batch in again.waiting(4) for name in batch["location"]]
     assert waiting == NAMES[8:]
-    again.write(judge(again.waiting(4)))
+    again.write(scored(again.waiting(4)))
     again.finish()
     assert rows_in(out) == WHOLE
 
@@ -146,7 +146,7 @@ def test_damaged_part_is_made_anew_with_all_after_it(size: int, tmp_path: Path) 
     out = tmp_path / "rows.parquet"
     run = ArchiveRun(out, RUN)
     run.begin(NAMES)
-    run.write(judge(run.waiting(2)))
+    run.write(scored(run.waiting(2)))
     os.truncate(run.folder / "part-00001.parquet", size)
     assert run.done == 6
     execute(out)
@@ -156,7 +156,7 @@ def test_damaged_part_is_made_anew_with_all_after_it(size: int, tmp_path: Path) 
 def test_folder_without_a_list_is_begun_afresh(tmp_path: Path) -> None:
     run = ArchiveRun(tmp_path / "rows.parquet", RUN)
     run.begin(NAMES)
-    run.write(judge(run.waiting(2)))
+    run.write(scored(run.waiting(2)))
     (run.folder / "files.parquet").unlink()
     run.begin(NAMES[:2])
     assert (run.total, run.done) == (2, 0)
@@ -268,7 +268,7 @@ def test_rows_of_another_run_are_refused_and_kept(
     out = tmp_path / "rows.parquet"
     run = ArchiveRun(out, RUN)
     run.begin(NAMES)
-    run.write(judge(run.waiting(2)))
+    run.write(scored(run.waiting(2)))
     if whole:
         run.finish()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -82,19 +82,19 @@ def explain(options: argparse.Namespace) -> int:
     from xray_classifier.evaluation import plots
     from xray_classifier.files import replace_atomically
     from xray_classifier.imaging.preprocessing import preprocess
-    from xray_classifier.inference import heatmap as explanation
+    from xray_classifier.inference.heatmap import Explainer, caveat, heading, overlay, shrink
 
     radiograph = _decode(options.file, _read(options.file))
     if radiograph is None:
         return BAD_DATA
     classifier, result = _classify(radiograph, options.model, Choices(use_gate=False))
-    heatmap = explanation.Explainer(classifier).heatmap(preprocess(radiograph.image))
-    shown = explanation.shrink(radiograph.image)
+    heatmap = Explainer(classifier).heatmap(preprocess(radiograph.image))
+    shown = shrink(radiograph.image)
     figure = plots.explanation(
         shown,
-        explanation.overlay(shown, heatmap, options.opacity),
-        explanation.heading(result, classifier.spec),
-        explanation.caveat(heatmap, classifier.spec),
+        overlay(shown, heatmap, options.opacity),
+        heading(result, classifier.spec),
+        caveat(heatmap, classifier.spec),
     )
     with replace_atomically(options.out) as path:
         figure.savefig(path, format="png", dpi=120)
