@@ -147,6 +147,15 @@ def test_installed_command_judges_with_the_models_that_came_with_it(
     (row,) = csv.DictReader(io.StringIO(run.stdout))
     assert (row["file"], row["status"], row["model"]) == ("drawn.png", "rejected", "default")
 
+    usage = subprocess.run(
+        [installed / "bin" / "xray-classifier", "predict", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert usage.startswith("usage: xray-classifier predict ")
+
     program = "from xray_classifier.paths import MODEL_FOLDER; print(MODEL_FOLDER)"
     folder = subprocess.run(
         [installed / "bin" / "python", "-c", program],

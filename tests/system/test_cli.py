@@ -746,7 +746,7 @@ def test_missing_evaluation_package_is_said(
     monkeypatch.delattr("xray_classifier.evaluation.evaluate", raising=False)
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
     assert main(["evaluate", "tiny", "--data", str(drawn)]) == 2
-    assert "Install it: pip install -r requirements-dev.txt" in said(capsys)
+    assert "Install it: pip install -r requirements-train.txt" in said(capsys)
 
 
 # stress
@@ -845,7 +845,7 @@ def test_missing_stress_package_is_said(
         monkeypatch.delattr(f"xray_classifier.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
     assert main(["stress", "tiny", "--data", str(drawn)]) == 2
-    assert "Install it: pip install -r requirements-dev.txt" in said(capsys)
+    assert "Install it: pip install -r requirements-train.txt" in said(capsys)
 
 
 # train

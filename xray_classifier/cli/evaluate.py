@@ -132,7 +132,7 @@ def summary(options: argparse.Namespace) -> int:
     model = load_classifier(options.model).model
     model.summary(line_length=80)
     if options.plot:
-        with needs("requirements-dev.txt"):
+        with needs("requirements-train.txt"):
             import visualkeras
         from xray_classifier.files import replace_atomically
 
@@ -148,7 +148,7 @@ def summary(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a model on a split, and keep the figures if asked to."""
-    with needs("requirements-dev.txt"):
+    with needs("requirements-train.txt"):
         from xray_classifier.evaluation import error_analysis, ledger
         from xray_classifier.evaluation import evaluate as evaluation
         from xray_classifier.evaluation.robustness import robustness
@@ -175,7 +175,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def stress(options: argparse.Namespace) -> int:
     """Measure what changes a model's answers that should not."""
-    with needs("requirements-dev.txt"):
+    with needs("requirements-train.txt"):
         from xray_classifier.evaluation import evaluate as evaluation
         from xray_classifier.evaluation import stress as stressing
     from xray_classifier.models.loading import load_classifier
@@ -201,7 +201,7 @@ def stress(options: argparse.Namespace) -> int:
 
 def explain_check(options: argparse.Namespace) -> int:
     """Measure whether heatmaps show what the model looks at; 1 if they do not."""
-    with needs("requirements-dev.txt"):
+    with needs("requirements-train.txt"):
         from xray_classifier.evaluation import saliency_checks
         from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split
     from xray_classifier.files import write_json
@@ -217,7 +217,7 @@ def explain_check(options: argparse.Namespace) -> int:
 
 def seeds(options: argparse.Namespace) -> int:
     """Measure models that differ in their seed only."""
-    with needs("requirements-dev.txt"):
+    with needs("requirements-train.txt"):
         from xray_classifier.evaluation import evaluate as evaluation
         from xray_classifier.evaluation.seeds import measure_spread, write_spread
 
@@ -229,7 +229,7 @@ def seeds(options: argparse.Namespace) -> int:
 
 def update_docs(_options: argparse.Namespace) -> int:
     """Write the recorded figures into the README and docs/."""
-    with needs("requirements-dev.txt"):
+    with needs("requirements-train.txt"):
         from xray_classifier.model_card import readme
     readme.update_docs()
     return 0
@@ -237,7 +237,7 @@ def update_docs(_options: argparse.Namespace) -> int:
 
 def card(_options: argparse.Namespace) -> int:
     """Write the model card."""
-    with needs("requirements-dev.txt"):
+    with needs("requirements-train.txt"):
         from xray_classifier.model_card import card as model_card
     print(model_card.write_card())
     return 0

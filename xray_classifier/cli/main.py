@@ -1,4 +1,4 @@
-"""The command line: `python -m xray_classifier COMMAND`.
+"""The command line: `python -m xray_classifier COMMAND`, or `xray-classifier COMMAND`.
 
 Results go to stdout; progress, remarks and errors go to stderr. Exit status: 0 well, 1 the data
 are not in order, 2 wrong usage or something missing.
@@ -13,11 +13,14 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from xray_classifier.cli import evaluate, one_image, predict, train
 from xray_classifier.errors import XrayClassifierError
 
 BAD_USAGE = 2
+SCRIPT = "xray-classifier"
+"""The command of an installed package, as pyproject.toml names it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +59,7 @@ def _drop_output() -> None:
 def build_parser() -> argparse.ArgumentParser:
     """Describe all commands and options."""
     parser = argparse.ArgumentParser(
-        prog="python -m xray_classifier",
+        prog=SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m xray_classifier",
         description="Pneumonia on chest radiographs of children of 1 to 5 years. "
         "For research and education; not a medical device.",
     )

@@ -144,7 +144,7 @@ def cross_validate(options: argparse.Namespace) -> int:
 
 def calibrate(options: argparse.Namespace) -> int:
     """Calibrate a model and fit its operating points."""
-    with needs("requirements-dev.txt"):
+    with needs("requirements-train.txt"):
         from xray_classifier.training import calibration
     print(calibration.calibrate(options.model, options.answers, options.out))
     return 0
