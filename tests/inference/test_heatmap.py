@@ -23,10 +23,10 @@ from xray_classifier.inference.heatmap import (
     Explainer,
     Heatmap,
     caveat,
+    interpolate_cells,
     is_proven,
     overlay,
     shrink,
-    spread,
     to_peak_1,
 )
 from xray_classifier.inference.receptive_field import Axis
@@ -204,7 +204,7 @@ def test_heatmap_waits_while_the_model_computes(square_explainer: Explainer) -> 
     thread = threading.Thread(
         target=lambda: answer.append(square_explainer.heatmap(preprocess(squares())))
     )
-    with square_explainer.classifier.lock:
+    with square_explainer.classifier.network.lock:
         thread.start()
         thread.join(0.2)
         assert thread.is_alive()
@@ -225,7 +225,7 @@ def test_graph_is_traced_once(square_classifier: Classifier) -> None:
 
 def test_cells_are_interpolated_between_their_centres_and_fade_beyond() -> None:
     cells = np.array([[1.0, 3.0]], np.float32)
-    found = spread(cells, Axis(1, 250, 10), Axis(2, 100, 200))
+    found = interpolate_cells(cells, Axis(1, 250, 10), Axis(2, 100, 200))
     assert found[250, [100, 200, 300]] == pytest.approx([1, 2, 3])
     assert found[250, [0, 400, 499]] == pytest.approx([0.5, 1.5, 0.015])
     assert found[[240, 245, 260], 100] == pytest.approx([0, 0.5, 0])

@@ -90,7 +90,9 @@ def test_an_answer_that_is_no_probability_passes_as_an_error(
     import tensorflow as tf
 
     classifier = with_threshold(tiny_classifier, 0.5)
-    monkeypatch.setattr(classifier, "_forward", lambda _batch: tf.constant([[float("nan")]]))
+    monkeypatch.setattr(
+        classifier.network, "_forward", lambda _batch: tf.constant([[float("nan")]])
+    )
 
     with pytest.raises(ModelUnavailableError, match=r"\[nan\], which is no probability"):
         classify(flat(90), classifier)

@@ -84,11 +84,32 @@ def test_description_survives_writing_and_reading(tmp_path: Path) -> None:
     assert read_gate_spec(tmp_path / "gate.json") == spec
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"kinds": []}', '{"kinds": 3}'])
+@pytest.mark.parametrize(
+    "content", ["", "3", "{}", "[]", '{"schema_version": "new"}', '{"kinds": []}', '{"kinds": 3}']
+)
 def test_description_that_is_none_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "gate.json").write_text(content)
     with pytest.raises(ModelUnavailableError, match="description of the gate, .* cannot be used"):
         read_gate_spec(tmp_path / "gate.json")
+
+
+def test_description_states_its_schema_and_one_without_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "gate.json"
+    write_gate_spec(SPEC, path)
+    values = json.loads(path.read_text(encoding="utf-8"))
+    assert values.pop("schema_version") == 1
+    path.write_text(json.dumps(values))
+    assert read_gate_spec(path) == SPEC
+
+
+def test_description_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "gate.json"
+    path.write_text(json.dumps({"schema_version": 2, "unheard": "of"}))
+    with pytest.raises(
+        ModelUnavailableError,
+        match=r"gate\.json, has schema version 2; this program reads up to 1\. Take program and",
+    ):
+        read_gate_spec(path)
 
 
 def test_missing_description_is_refused(tmp_path: Path) -> None:
@@ -127,6 +148,24 @@ def drawn(kind: str) -> GreyImage:
 @pytest.mark.parametrize("kind", ["black", "white", "noise", "ramp", "stripes"])
 def test_drawn_image_is_rejected(gate: Gate, kind: str) -> None:
     assert gate.decide(preprocess(drawn(kind))).reason
+
+
+@pytest.mark.parametrize(
+    ("batch", "received"),
+    [
+        (np.zeros((500, 500, 1), np.float32), r"float32 of shape \(500, 500, 1\)"),
+        (np.full((1, 500, 500, 1), 255, np.float32), r"\[255\.0, 255\.0\]"),
+    ],
+)
+def test_what_is_no_batch_of_tensors_is_refused(
+    gate: Gate, batch: NDArray[np.float32], received: str
+) -> None:
+    with pytest.raises(ValueError, match=f"wanted; received {received}"):
+        gate.decide_batch(batch)
+
+
+def test_no_images_get_no_decisions(gate: Gate) -> None:
+    assert gate.outputs(np.empty((0, 500, 500, 1), np.float32)).shape == (0, len(KINDS) + 1)
 
 
 @pytest.mark.data

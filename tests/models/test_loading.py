@@ -16,6 +16,7 @@ from xray_classifier.files import sha256_of
 from xray_classifier.models import loading
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.loading import load_classifier, model_names
+from xray_classifier.models.network import open_model
 from xray_classifier.models.spec import ModelSpec, write_spec
 
 pytestmark = [
@@ -78,13 +79,13 @@ def test_a_model_is_loaded_by_its_name(folder: Path) -> None:
 def test_the_garbage_collector_rests_while_a_model_is_loaded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resting, open_file = [], loading._open
+    resting, open_file = [], open_model
 
     def watched(*given: Any) -> Any:
         resting.append(not gc.isenabled())
         return open_file(*given)
 
-    monkeypatch.setattr(loading, "_open", watched)
+    monkeypatch.setattr(loading, "open_model", watched)
     load_classifier("tiny")
     (folder / "tiny.keras").write_bytes(b"damaged")
     with pytest.raises(ModelUnavailableError):
@@ -161,7 +162,7 @@ def test_the_hash_is_checked_before_the_file_is_opened(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Path] = []
-    monkeypatch.setattr(loading, "_open", opened.append)
+    monkeypatch.setattr(loading, "open_model", opened.append)
     (folder / "tiny.keras").write_bytes(b"another file")
 
     with pytest.raises(ModelUnavailableError, match="is not the one that its JSON describes"):

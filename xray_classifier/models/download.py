@@ -50,24 +50,29 @@ def fetch(spec: ModelSpec, path: Path, source: str | None) -> None:
             use_cookies=False,
             timeout=TIMEOUT_SECONDS,
         )
-    except AssertionError as error:  # gdown's word for a hash that differs
-        raise ModelUnavailableError(
-            f"{source} serves another file than model {spec.name} ({spec.bytes} bytes, sha256 "
-            f"{spec.sha256[:12]}…). Check the id or URL."
-        ) from error
     except ModelUnavailableError:
         raise
     except Exception as error:  # gdown lets through what its transport and its parsers raise
-        if isinstance(error, OSError) and error.filename:  # not the network, but this disk
-            raise ModelUnavailableError(
-                f"Model {spec.name} must be fetched, and {error.filename} cannot be written "
-                f"({error.strerror}). Make that possible, or put the file {path} there yourself."
-            ) from error
-        reason = " ".join(str(error).split())
-        raise ModelUnavailableError(
-            f"Model {spec.name} could not be fetched from {source}: {reason}. "
-            "Check the id or URL and the network, then try again."
-        ) from error
+        raise _explained(error, spec, path, source) from error
+
+
+def _explained(error: Exception, spec: ModelSpec, path: Path, source: str) -> ModelUnavailableError:
+    """Say what a failed download means for the user."""
+    if isinstance(error, AssertionError):  # gdown's word for a hash that differs
+        return ModelUnavailableError(
+            f"{source} serves another file than model {spec.name} ({spec.bytes} bytes, sha256 "
+            f"{spec.sha256[:12]}…). Check the id or URL."
+        )
+    if isinstance(error, OSError) and error.filename:  # not the network, but this disk
+        return ModelUnavailableError(
+            f"Model {spec.name} must be fetched, and {error.filename} cannot be written "
+            f"({error.strerror}). Make that possible, or put the file {path} there yourself."
+        )
+    reason = " ".join(str(error).split())
+    return ModelUnavailableError(
+        f"Model {spec.name} could not be fetched from {source}: {reason}. "
+        "Check the id or URL and the network, then try again."
+    )
 
 
 def _url(source: str) -> str:

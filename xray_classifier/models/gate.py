@@ -7,7 +7,6 @@ pixels a side, so that neither sharpness nor size, colour or format of the file 
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray_classifier.errors import ModelUnavailableError
-from xray_classifier.files import replace_atomically
+from xray_classifier.files import write_json
 from xray_classifier.imaging.preprocessing import Tensor
 from xray_classifier.models.loading import collector_paused, load_verified
-from xray_classifier.models.spec import INPUT_SHAPE
+from xray_classifier.models.network import Network
 from xray_classifier.paths import MODEL_FOLDER
 
 GATE_FILE = MODEL_FOLDER / "gate" / "gate.json"
+SCHEMA_VERSION = 1
 OUTSIDE_POPULATION = "outside_population"
 
 CHILD, ADULT = "child", "adult"
@@ -89,34 +89,24 @@ class Gate:
     """
 
     def __init__(self, model: Any, spec: GateSpec) -> None:
-        import tensorflow as tf
-
         self.spec = spec
-        self._lock = threading.Lock()
-        signature = [tf.TensorSpec((None, *INPUT_SHAPE), tf.float32)]
-        self._forward = tf.function(
-            lambda batch: model(batch, training=False),
-            input_signature=signature,
-            autograph=False,  # it would write temporary files
-        )
-        self._forward.get_concrete_function()  # traced now, not for the first image
+        self._network = Network(model)
 
     def outputs(self, batch: Tensor) -> NDArray[np.float64]:
         """Give kind probabilities and distance for tensors (n, 500, 500, 1): (n, kinds + 1)."""
-        with self._lock:
-            return self._forward(batch).numpy().astype(np.float64)
+        return self._network.answers(batch)
 
     def decide(self, tensor: Tensor) -> GateDecision:
-        """Judge one tensor, shape (500, 500, 1), float32 in [0, 1]."""
+        """Decide on one tensor, shape (500, 500, 1), float32 in [0, 1]."""
         return self.decide_batch(tensor[np.newaxis])[0]
 
     def decide_batch(self, batch: Tensor) -> list[GateDecision]:
-        """Judge tensors, shape (n, 500, 500, 1)."""
+        """Decide on tensors, shape (n, 500, 500, 1)."""
         return [decide(outputs, self.spec) for outputs in self.outputs(batch)]
 
 
 def decide(outputs: NDArray[np.float64], spec: GateSpec) -> GateDecision:
-    """Turn the outputs for one image into an decision."""
+    """Turn the outputs for one image into a decision."""
     chances = dict(zip(spec.kinds, outputs[:-1], strict=True))
     distance = outputs[-1]
     worst = max(REASONS, key=lambda kind: chances[kind])
@@ -144,12 +134,19 @@ def read_gate_spec(path: Path) -> GateSpec:
     """Read a gate's JSON.
 
     Raises:
-        ModelUnavailableError: it is missing, or not one that this program understands.
+        ModelUnavailableError: it is missing, of a newer schema, or not one that this program
+            understands.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        version = values.pop("schema_version", 1)
+        if version > SCHEMA_VERSION:
+            raise ModelUnavailableError(
+                f"The description of the gate, {path}, has schema version {version}; this program "
+                f"reads up to {SCHEMA_VERSION}. Take program and gate from the same version."
+            )
         spec = GateSpec(**values | {"kinds": tuple(values["kinds"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelUnavailableError(
             f"The description of the gate, {path}, cannot be used ({error}). Restore it from the "
             "repository."
@@ -164,5 +161,4 @@ def read_gate_spec(path: Path) -> GateSpec:
 
 def write_gate_spec(spec: GateSpec, path: Path) -> None:
     """Write a gate's JSON in one step."""
-    with replace_atomically(path) as temporary:
-        temporary.write_text(json.dumps(asdict(spec), indent=2) + "\n", encoding="utf-8")
+    write_json({"schema_version": SCHEMA_VERSION, **asdict(spec)}, path)

@@ -13,11 +13,11 @@ from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import sha256_of
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.download import fetch
-from xray_classifier.models.spec import INPUT_SHAPE, ModelSpec, read_spec
+from xray_classifier.models.network import Shape, open_model
+from xray_classifier.models.spec import ModelSpec, read_spec
 from xray_classifier.paths import MODEL_FOLDER
 
 DEFAULT_MODEL = "default"
-Shape = tuple[int | None, ...]
 PROBABILITY: Shape = (None, 1)
 MODEL_SUFFIXES = (".keras", ".h5")
 
@@ -87,7 +87,7 @@ def load_verified(path: Path, sha256: str, output_shape: Shape = PROBABILITY) ->
         ModelUnavailableError: the file is missing, another one, damaged, or of other shapes.
     """
     _verify(path, sha256)
-    return _open(path, output_shape)
+    return open_model(path, output_shape)
 
 
 def describe_model(model: str) -> Path | None:
@@ -135,7 +135,7 @@ def _load_unverified(path: Path) -> Classifier:
         f"{path} has no JSON beside it: its hash is unverified.",
         f"Threshold {spec.threshold} is assumed.",
     )
-    return Classifier(_open(path, PROBABILITY), spec, remarks)
+    return Classifier(open_model(path, PROBABILITY), spec, remarks)
 
 
 def _verify(path: Path, sha256: str) -> None:
@@ -151,22 +151,3 @@ def _verify(path: Path, sha256: str) -> None:
             f"{found[:12]}… instead of {sha256[:12]}…. Restore both from the repository, or "
             "delete the file so that it is fetched anew."
         )
-
-
-def _open(path: Path, output_shape: Shape) -> Any:
-    import keras
-
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever a damaged archive leads it into
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelUnavailableError(
-            f"The model file {path} cannot be opened by Keras {keras.__version__}: {reason}"
-        ) from error
-    shapes = tuple(getattr(model, name, None) for name in ("input_shape", "output_shape"))
-    if shapes != ((None, *INPUT_SHAPE), output_shape):
-        raise ModelUnavailableError(
-            f"The model in {path} takes {shapes[0]} and gives {shapes[1]}; wanted is a classifier "
-            f"from {(None, *INPUT_SHAPE)} to {output_shape}."
-        )
-    return model
