@@ -5,7 +5,8 @@ XrayClassifierError
 │   └── RejectedImageError  they are one, but by its header no chest radiograph
 ├── ModelUnavailableError   a model file is missing, or is not what its JSON says
 ├── DatasetError            a folder of radiographs cannot be used as it is
-└── OutputError             a file cannot be written where it was wanted
+├── OutputError             a file cannot be written where it was wanted
+└── MissingPackageError     what was asked for needs a package that is not installed
 
 Each message says what came, what was wanted and what to do.
 """
@@ -35,8 +36,12 @@ class OutputError(XrayClassifierError):
     """A file or folder cannot be written where it was wanted."""
 
 
-def missing_package(error: ModuleNotFoundError, requirements_file: str) -> DatasetError:
-    """Say which package is missing, and how it is installed."""
-    return DatasetError(
+class MissingPackageError(XrayClassifierError):
+    """What was asked for needs a package that is not installed."""
+
+
+def missing_package(error: ModuleNotFoundError, requirements_file: str) -> MissingPackageError:
+    """Say which package is missing, and which file brings it."""
+    return MissingPackageError(
         f"The package {error.name} is missing. Install it: pip install -r {requirements_file}"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from xray_classifier.data.kaggle import DATASETS, download
-from xray_classifier.errors import DatasetError
+from xray_classifier.errors import DatasetError, MissingPackageError
 
 Pretend = Callable[..., None]
 
@@ -90,7 +90,7 @@ def test_nothing_stands_in_place_until_all_has_come(kaggle: Pretend, tmp_path: P
 
 def test_missing_client_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(DatasetError, match=r"client is missing\. Install it: pip install -r "):
+    with pytest.raises(MissingPackageError, match=r"kagglehub is missing.*requirements-train"):
         download(DATASETS[0], tmp_path / "data")
 
 

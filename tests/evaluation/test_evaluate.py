@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tests.support.pictures import encoded
-from xray_classifier.data.datasets import find_samples, fingerprint, select, split_by_patient
+from xray_classifier.data.datasets import find_samples, select
+from xray_classifier.data.splits import fingerprint, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation import plots
 from xray_classifier.evaluation.evaluate import (

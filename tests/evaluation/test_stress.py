@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.support.pictures import encoded
-from xray_classifier.data.datasets import Sample, fingerprint
+from xray_classifier.data.datasets import Sample
+from xray_classifier.data.splits import fingerprint
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation import metrics, stress
 from xray_classifier.evaluation.stress import (

@@ -1,4 +1,4 @@
-"""Train the small network of test_training.py; test_faults.py kills this, or fills its disk."""
+"""Train the small network of drawn_training.py; test_faults.py kills this, or fills its disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tests.training.test_trainer import RECIPE, SEED
+from tests.support.drawn_training import RECIPE, SEED
 from xray_classifier.cli import main as cli
 from xray_classifier.training import recipes
 

@@ -28,7 +28,7 @@ from xray_classifier import progress
 from xray_classifier.cli import train as cli_training
 from xray_classifier.cli.main import build_parser, main
 from xray_classifier.data import kaggle as kaggle_data
-from xray_classifier.data.datasets import fingerprint
+from xray_classifier.data.splits import fingerprint
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.evaluation import ledger, saliency_checks
 from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split
@@ -886,7 +886,7 @@ def test_weights_that_are_not_installed_are_one_line_of_error(
     monkeypatch.setitem(sys.modules, "torch", None)
     command = ["train", "default", "--data", str(drawn_holdout), "--out", str(tmp_path / "out")]
     assert main(command) == 2
-    assert "torch is not installed" in said(capsys)
+    assert "package torch is missing" in said(capsys)
 
 
 # data check

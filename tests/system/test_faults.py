@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.drawn_training import draw_radiographs
 from tests.support.pictures import encoded, gradient
 from tests.support.places import ROOT
 from tests.support.stand_ins import tiny_model
-from tests.training.test_trainer import draw_radiographs
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.models.download import fetch
 from xray_classifier.models.gate import load_gate
@@ -166,7 +166,7 @@ FIT_GATE = """
 import os, signal, sys
 from pathlib import Path
 import keras
-from tests.training.test_gate_training import tiny_extractor
+from tests.support.drawn_training import tiny_extractor
 from xray_classifier import files
 from xray_classifier.training import gate_training
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.drawn_training import draw_radiographs
 from tests.support.pictures import encoded, gradient
 from tests.support.places import ROOT, skip
 from tests.system.test_faults import WORKER
-from tests.training.test_trainer import draw_radiographs
 from xray_classifier.models.spec import ModelSpec, write_spec
 
 CLI = ("-m", "xray_classifier")

@@ -121,9 +121,9 @@ def answers(tmp_path: Path) -> Path:
     rng = np.random.default_rng(2)
     lines = ["file,patient,label,fold,probability"]
     for number in range(400):
-        ill = number % 4 > 0
-        probability = logistic(rng.normal(1.5 if ill else -1.5, 1))
-        label = "pneumonia" if ill else "normal"
+        positive = number % 4 > 0
+        probability = logistic(rng.normal(1.5 if positive else -1.5, 1))
+        label = "pneumonia" if positive else "normal"
         lines.append(f"{number}.png,p{number // 2},{label},{number % 2},{probability:.6f}")
     path = tmp_path / "out_of_fold.csv"
     path.write_text("\n".join(lines) + "\n")

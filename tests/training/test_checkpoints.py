@@ -204,7 +204,7 @@ def test_a_run_killed_in_every_epoch_ends_as_if_it_had_not_been(
 
 def test_dropout_goes_on_with_the_draws_of_the_run_that_was_killed(tmp_path: Path) -> None:
     def run(folder: Path, *further: Any) -> Checkpoints:
-        keras.utils.set_random_seed(5)  # as `training.fit` does, resumed or not
+        keras.utils.set_random_seed(5)  # as `trainer.fit` does, resumed or not
         return train(folder, *further, epochs=4, build=line_with_dropout)
 
     whole = run(tmp_path / "whole")

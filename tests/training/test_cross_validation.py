@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from tests.support.stand_ins import tiny_model
-from xray_classifier.data.datasets import find_samples, split_by_patient
+from xray_classifier.data.datasets import find_samples
+from xray_classifier.data.splits import split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.training import cross_validation
 from xray_classifier.training.cross_validation import (
@@ -42,7 +43,7 @@ RECIPE = Recipe(
 
 @pytest.fixture
 def drawn(tmp_path: Path) -> Path:
-    """Twenty-four patients with two images each, half of them ill; the test split is broken."""
+    """Twenty-four patients with two images each, half with pneumonia; the test split is broken."""
     root = tmp_path / "data"
     for label, folder in enumerate(("NORMAL", "PNEUMONIA")):
         (root / "train" / folder).mkdir(parents=True)

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-from tests.support.pictures import encoded, gradient
-from xray_classifier.errors import DatasetError
+from tests.support.drawn_training import tiny_extractor
+from tests.support.pictures import gradient
 from xray_classifier.imaging.preprocessing import resize
 from xray_classifier.models.gate import KINDS, GateSpec
 from xray_classifier.training import gate_training
@@ -17,7 +16,6 @@ from xray_classifier.training.gate_training import (
     cut_part,
     degrade,
     extract,
-    images_in,
     make_kinds,
     measure_gate,
 )
@@ -29,23 +27,16 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def tiny_extractor() -> keras.Model:
-    """Sixteen features: the means of a grid of 4 x 4."""
-    inputs = keras.Input((500, 500, 1))
-    means = keras.layers.AveragePooling2D(125)(inputs)
-    return keras.Model(inputs, keras.layers.Flatten()(means))
-
-
 def as_they_are() -> keras.Model:
     inputs = keras.Input((16,))
     return keras.Model(inputs, keras.layers.Identity()(inputs))
 
 
-def clouds(spread: float = 0.001) -> dict[str, Any]:
+def clouds(sigma: float = 0.001) -> dict[str, Any]:
     """Features of each kind around a corner of its own; the children's vary in three directions."""
     draw = rng()
     features = {
-        kind: (draw.normal(0, spread, (60, 16)) + 5 * np.eye(16)[index]).astype(np.float32)
+        kind: (draw.normal(0, sigma, (60, 16)) + 5 * np.eye(16)[index]).astype(np.float32)
         for index, kind in enumerate(KINDS)
     }
     features["child"] = draw.normal(0, 1, (60, 16)).astype(np.float32) * (
@@ -126,7 +117,7 @@ def test_distance_of_a_child_is_about_two_and_of_an_alien_large(three_components
     assert alien > 100 * children.max()
 
 
-def test_measured_shares_are_those_of_the_opinions(three_components: None) -> None:
+def test_measured_shares_are_those_of_the_decisions(three_components: None) -> None:
     spec = GateSpec("gate.keras", "", 0, reject_from=0.5, reject_distance=7, outside_distance=4)
     answers = np.zeros((4, len(KINDS) + 1), np.float32)
     answers[:, 0] = 1
@@ -140,20 +131,3 @@ def test_measured_shares_are_those_of_the_opinions(three_components: None) -> No
         "rejected": 0.5,
         "outside_population": 0.25,
     }
-
-
-# Folders
-
-
-def test_folder_gives_what_can_be_read_in_the_order_of_the_paths(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "b.png").write_bytes(encoded(np.full((40, 40), 9, np.uint8)))
-    (tmp_path / "a.png").write_bytes(encoded(np.full((40, 40), 5, np.uint8)))
-    (tmp_path / "deep" / "c.png").write_bytes(encoded(np.full((40, 40), 7, np.uint8)))
-    (tmp_path / "notes.txt").write_text("no image")
-    assert [int(image[0, 0]) for image in images_in(tmp_path)] == [5, 9, 7]
-
-
-def test_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="holds no images"):
-        images_in(tmp_path)

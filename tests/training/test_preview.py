@@ -46,7 +46,7 @@ def test_each_image_bears_its_label(samples: list[Sample]) -> None:
     figure = draw(samples, ARTICLE, seed=1)
     titles = [axes.get_title() for axes in figure.axes]
     bright = [np.median(picture) > 128 for picture in pictures(figure)]
-    assert titles == ["pneumonia" if ill else "normal" for ill in bright]
+    assert titles == ["pneumonia" if positive else "normal" for positive in bright]
 
 
 def test_choice_and_augmentation_follow_from_the_seed(tmp_path: Path) -> None:

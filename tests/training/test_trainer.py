@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import csv
 import json
 import multiprocessing
 import os
 import shutil
 import signal
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,85 +15,33 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from numpy.typing import NDArray
 from PIL import Image
 from tensorflow.python.framework.config import disable_op_determinism
 
-from tests.support.pictures import encoded
-from xray_classifier.data.datasets import Sample, find_samples, select, split_by_patient
+from tests.support.drawn_training import (
+    MAX_EPOCHS,
+    RATE,
+    RECIPE,
+    SEED,
+    draw,
+    draw_radiographs,
+    history_of,
+    weights_of,
+)
+from xray_classifier.data.datasets import find_samples, select
+from xray_classifier.data.splits import split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import sha256_of
 from xray_classifier.models.spec import read_spec
 from xray_classifier.training import trainer
 from xray_classifier.training.checkpoints import Checkpoints
 from xray_classifier.training.recipes import ARTICLE, STOP_PATIENCE
-from xray_classifier.training.trainer import (
-    Batches,
-    balanced_class_weights,
-    count_labels,
-    describe_run,
-    load_images,
-    train,
-)
+from xray_classifier.training.trainer import describe_run, train
+from xray_classifier.training.training_images import Batches, load_images
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-SEED = 7
-RATE = 0.1
-MAX_EPOCHS = 8
-PER_CLASS = 15  # 12 + 12 to train, two batches; 3 + 3 to validate
 FILES = {"article.keras", "article.json", "history.csv", "history.png"}
-
-
-# --- drawn radiographs and a network of two parameters
-
-
-def network(_steps: int) -> Any:
-    """Judge by mean brightness; starts undecided."""
-    model = keras.Sequential(
-        [
-            keras.Input((500, 500, 1)),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Rescaling(4, offset=-2),
-            keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros"),
-        ]
-    )
-    adam = keras.optimizers.Adam(RATE)
-    model.compile(adam, loss="binary_crossentropy", metrics=["accuracy"])
-    return model
-
-
-RECIPE = replace(ARTICLE, build=network, epochs=MAX_EPOCHS)
-
-
-def draw_radiographs(root: Path) -> Path:
-    """Draw images on which the best validation loss lies in the middle of a run.
-
-    In training all pneumonias are bright and all normals dark. In validation one of three is the
-    other way round, so the network first gets better and then too sure of itself.
-    """
-    names = [f"NORMAL/IM-{number:04d}-0001.png" for number in range(115, 115 + PER_CLASS)]
-    names += [f"PNEUMONIA/person{number}_virus_1.png" for number in range(1, 1 + PER_CLASS)]
-    for number, name in enumerate(names):
-        draw(root / "train" / name, number, bright=True)
-    parts = split_by_patient(find_samples(root))
-    for part, exception in zip(parts, (None, 0), strict=True):
-        for label in (0, 1):
-            for index, sample in enumerate(one for one in part if one.label == label):
-                bright = bool(label) ^ (index == exception)
-                draw(
-                    sample.path,
-                    names.index(sample.path.relative_to(root / "train").as_posix()),
-                    bright,
-                )
-    return root
-
-
-def draw(path: Path, number: int, bright: bool) -> None:
-    """Draw noise that is the same for the same number, and around one level of brightness."""
-    noise = np.random.default_rng(number).integers(-30, 30, (40, 40))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded((noise + (200 if bright else 50)).astype(np.uint8)))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -147,18 +94,6 @@ def _train_until_killed(data: Path, out: Path) -> None:
 
     keras.Model.save = save
     train(RECIPE, data, out, SEED)
-
-
-def history_of(out: Path) -> list[dict[str, float]]:
-    with (out / "history.csv").open(encoding="utf-8", newline="") as stream:
-        return [
-            {name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)
-        ]
-
-
-def weights_of(out: Path) -> NDArray[np.float32]:
-    kernel, bias = keras.models.load_model(out / "article.keras").get_weights()
-    return np.array([kernel[0, 0], bias[0]])
 
 
 def files_in(folder: Path) -> set[str]:
@@ -419,13 +354,6 @@ def test_an_unreadable_file_is_named(radiographs: Path, tmp_path: Path) -> None:
         train(RECIPE, data, tmp_path / "out", SEED)
 
 
-def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
-    gone = Sample(tmp_path / "IM-0115-0001.png", 0, "train", "IM-0115")
-
-    with pytest.raises(DatasetError, match=r"IM-0115-0001\.png: .*No such file"):
-        load_images([gone])
-
-
 def test_a_data_set_without_one_class_is_refused(radiographs: Path, tmp_path: Path) -> None:
     data = shutil.copytree(radiographs, tmp_path / "data")
     shutil.rmtree(data / "train" / "PNEUMONIA")
@@ -441,204 +369,3 @@ def test_a_data_set_too_small_to_validate_on_is_refused(radiographs: Path, tmp_p
 
     with pytest.raises(DatasetError, match="validation"):
         train(RECIPE, tmp_path / "data", tmp_path / "out", SEED)
-
-
-# --- images in memory
-
-
-def test_pooled_images_are_the_means_of_their_squares(tmp_path: Path) -> None:
-    """A file of 500 pixels a side is not resized, so every mean can be worked out by hand."""
-    image = np.zeros((500, 500), np.uint8)
-    image[:2, :2] = [[10, 20], [30, 41]]  # mean 25.25
-    image[:2, 2:4] = [[0, 1], [1, 1]]  # mean .75
-    image[2:4, :2] = 255
-    image[4, 4] = 255  # mean 63.75
-    (tmp_path / "a.png").write_bytes(encoded(image))
-    sample = Sample(tmp_path / "a.png", 1, "train", "a")
-
-    images, labels = load_images([sample], pool=2)
-
-    expected = np.zeros((1, 250, 250), np.uint8)
-    expected[0, :3, :3] = [[25, 1, 0], [255, 0, 0], [0, 0, 64]]
-    np.testing.assert_array_equal(images, expected)
-    assert images.dtype == np.uint8
-    assert labels.tolist() == [1]
-    np.testing.assert_array_equal(load_images([sample])[0], image[np.newaxis])
-
-
-# --- class weights
-
-
-def samples_of(*labels: int) -> list[Sample]:
-    return [
-        Sample(Path(f"{number}.png"), label, "train", str(number))
-        for number, label in enumerate(labels)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("labels", "weights"),
-    [
-        ((0, 1), {0: 1.0, 1: 1.0}),
-        ((0, 1, 1, 1), {0: 2.0, 1: 2 / 3}),
-        ((1, 0, 0, 0, 0), {0: 0.625, 1: 2.5}),
-    ],
-)
-def test_classes_weigh_the_same_in_all(labels: Sequence[int], weights: dict[int, float]) -> None:
-    assert balanced_class_weights(samples_of(*labels)) == pytest.approx(weights)
-
-
-def test_the_weights_of_the_articles_counts() -> None:
-    weights = balanced_class_weights(samples_of(*[0] * 1082, *[1] * 3110))
-
-    assert weights == pytest.approx({0: 1.93715, 1: 0.673955}, abs=1e-5)
-
-
-@pytest.mark.parametrize(("labels", "missing"), [((0, 0), "pneumonia"), ((1,), "normal")])
-def test_a_class_without_images_has_no_weight(labels: Sequence[int], missing: str) -> None:
-    with pytest.raises(DatasetError, match=f"images of both classes; there are: .*'{missing}': 0"):
-        balanced_class_weights(samples_of(*labels))
-
-
-def test_labels_are_counted_by_name() -> None:
-    assert count_labels(samples_of(1, 0, 1)) == {"normal": 1, "pneumonia": 2}
-    assert count_labels([]) == {"normal": 0, "pneumonia": 0}
-
-
-# --- batches
-
-
-Pictures = tuple[NDArray[np.uint8], NDArray[np.float32]]
-
-
-FOURS = replace(RECIPE, batch_size=4)
-
-
-@pytest.fixture
-def pictures() -> Pictures:
-    """Ten images for three batches; each is one grey, ten times its number, label odd or even."""
-    numbers = np.arange(10)
-    images = np.broadcast_to((10 * numbers).astype(np.uint8)[:, None, None], (10, 500, 500))
-    return images, (numbers % 2).astype(np.float32)
-
-
-def numbers_in(batch: Any) -> list[int]:
-    """Which pictures a batch shows. Zoom, shear and flip leave an even grey as it is."""
-    tensors, labels = batch
-    assert tensors.shape[1:] == (500, 500, 1)
-    assert tensors.dtype == np.float32
-    numbers = [round(float(tensor.mean()) * 25.5) for tensor in tensors]
-    assert labels[:, 0].tolist() == [number % 2 for number in numbers]
-    return numbers
-
-
-def order(batches: Batches) -> list[int]:
-    return [number for index in range(len(batches)) for number in numbers_in(batches[index])]
-
-
-def test_an_epoch_shows_every_image_once_with_its_label(pictures: Pictures) -> None:
-    batches = Batches(*pictures, FOURS, seed=SEED)
-
-    assert [len(batches[index][0]) for index in range(len(batches))] == [4, 4, 2]
-    assert sorted(order(batches)) == list(range(10))
-
-
-def test_each_epoch_has_its_own_order(pictures: Pictures) -> None:
-    batches = Batches(*pictures, FOURS, seed=SEED)
-    orders = []
-    for _ in range(4):
-        orders.append(tuple(order(batches)))
-        batches.on_epoch_end()
-
-    assert len(set(orders)) == 4
-    assert all(sorted(one) == list(range(10)) for one in orders)
-
-
-def test_each_seed_has_its_own_order(pictures: Pictures) -> None:
-    assert order(Batches(*pictures, FOURS, seed=1)) != order(Batches(*pictures, FOURS, seed=2))
-
-
-@pytest.fixture
-def noise() -> Pictures:
-    """Ten images for three batches, on which every alteration shows."""
-    images = np.random.default_rng(3).integers(0, 256, (10, 500, 500), np.uint8)
-    return images, np.zeros(10, np.float32)
-
-
-def test_a_batch_follows_from_seed_epoch_and_index_alone(noise: Pictures) -> None:
-    long_run = Batches(*noise, FOURS, seed=SEED)
-    long_run.on_epoch_end()
-    long_run.on_epoch_end()
-
-    resumed = Batches(*noise, FOURS, seed=SEED, epoch=2)
-
-    for index in (1, 0, 1):
-        np.testing.assert_array_equal(resumed[index][0], long_run[index][0])
-
-
-def test_an_image_is_altered_in_another_way_each_epoch(noise: Pictures) -> None:
-    images, labels = noise
-    batches = Batches(images[:1], labels[:1], FOURS, seed=SEED)
-    first = batches[0][0]
-    batches.on_epoch_end()
-
-    assert np.abs(batches[0][0] - first).mean() > 0.01
-
-
-def test_validation_images_come_in_order_and_unaltered(noise: Pictures) -> None:
-    images, labels = noise
-    batches = Batches(images, labels, FOURS)
-
-    for _ in range(2):
-        for index in range(3):
-            expected = images[4 * index : 4 * index + 4, :, :, None] / np.float32(255)
-            np.testing.assert_allclose(batches[index][0], expected, atol=1e-7)
-        batches.on_epoch_end()
-
-
-def test_keras_draws_every_batch_of_an_epoch_once_and_none_ahead(
-    pictures: Pictures, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn: list[tuple[int, int]] = []
-    real = Batches.__getitem__
-
-    def watch(batches: Batches, index: int) -> Any:
-        if batches.seed is not None:
-            drawn.append((batches.epoch, index))
-        return real(batches, index)
-
-    def fit(done: int, epochs: int) -> list[tuple[int, int]]:
-        drawn.clear()
-        network(3).fit(
-            Batches(*pictures, FOURS, seed=SEED, epoch=done),
-            validation_data=Batches(*pictures, FOURS),
-            initial_epoch=done,
-            epochs=epochs,
-            shuffle=False,
-            verbose=0,
-        )
-        peeks = 2  # before training, Keras learns the shapes from two batches
-        return drawn[peeks:]
-
-    monkeypatch.setattr(Batches, "__getitem__", watch)
-
-    whole = fit(0, epochs=3)
-
-    first = whole[0][0]
-    assert whole == [(first + epoch, index) for epoch in range(3) for index in range(3)]
-    assert fit(1, epochs=3) == whole[3:]
-
-
-@pytest.mark.data
-def test_real_radiographs_are_loaded_as_the_model_will_see_them(data: Path) -> None:
-    from xray_classifier.imaging.preprocessing import preprocess
-    from xray_classifier.inputs.decoding import decode
-
-    samples = find_samples(data / "originals")[10:14]
-
-    images, labels = load_images(samples)
-
-    assert labels.tolist() == [0, 0, 1, 1]
-    batch, _ = Batches(images, labels, FOURS)[0]
-    for tensor, sample in zip(batch, samples, strict=True):
-        np.testing.assert_array_equal(tensor, preprocess(decode(sample.path.read_bytes()).image))

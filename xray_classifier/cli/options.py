@@ -125,7 +125,7 @@ def choices_of(options: argparse.Namespace) -> Choices:
 
 def patients_of(options: argparse.Namespace) -> dict[str, str] | None:
     """Read the table of patients, where one is given."""
-    from xray_classifier.data.datasets import read_patients
+    from xray_classifier.data.patients import read_patients
 
     return read_patients(options.patients) if options.patients else None
 
@@ -143,7 +143,7 @@ def needs(requirements_file: str) -> Iterator[None]:
         requirements_file: with all that the command needs.
 
     Raises:
-        DatasetError: a package is missing; the message says how it is installed.
+        MissingPackageError: with a message that says how it is installed.
     """
     try:
         yield

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from xray_classifier.data.datasets import Sample, duplicates
+from xray_classifier.data.datasets import Sample
+from xray_classifier.data.splits import duplicates
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.labels import LABELS

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from xray_classifier.errors import DatasetError
+from xray_classifier.errors import DatasetError, missing_package
 from xray_classifier.files import make_folder
 
 DATASETS = ("pcbreviglieri/pneumonia-xray-images", "paultimothymooney/chest-xray-pneumonia")
@@ -25,7 +25,8 @@ def download(dataset: str, dest: Path) -> None:
         dest: a folder that does not exist yet, or is empty.
 
     Raises:
-        DatasetError: the client, the token or the network is missing, or `dest` is in use.
+        DatasetError: the token or the network is missing, or `dest` is in use.
+        MissingPackageError: Kaggle's client is not installed.
     """
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         raise DatasetError(f"{dest} is there already. Choose a new folder with --dest.")
@@ -33,9 +34,7 @@ def download(dataset: str, dest: Path) -> None:
         import kagglehub
         from kagglehub.config import get_kaggle_credentials
     except ModuleNotFoundError as error:
-        raise DatasetError(
-            "Kaggle's client is missing. Install it: pip install -r requirements-train.txt"
-        ) from error
+        raise missing_package(error, "requirements-train.txt") from error
     try:
         credentials = get_kaggle_credentials()
     except ValueError as error:

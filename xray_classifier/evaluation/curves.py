@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import logit
 from sklearn.metrics import roc_curve
 
 from xray_classifier.evaluation.metrics import Labels, Probabilities, calibration_bins
@@ -45,10 +46,14 @@ def roc(labels: Labels, probabilities: Probabilities) -> Points:
 
 def coverage(labels: Labels, probabilities: Probabilities, threshold: float) -> Points:
     """Leave ever more images undecided, those nearest to the threshold in logits first."""
-    inside = np.clip(probabilities, 1e-7, 1 - 1e-7)
-    distance = np.abs(np.log(inside / (1 - inside)) - np.log(threshold / (1 - threshold)))
+    distance = np.abs(clipped_logit(probabilities) - logit(threshold))
     order = np.argsort(-distance, kind="stable")
     right = ((probabilities >= threshold) == (labels == 1))[order]
     n = len(right)
     counts = [max(1, round(fraction * n)) for fraction in COVERAGES]
     return [[round(count / n, 4), round(float(right[:count].mean()), 5)] for count in counts]
+
+
+def clipped_logit(probabilities: Probabilities) -> Probabilities:
+    """Give the logits of probabilities; of 0 and 1, those of a ten-millionth away from them."""
+    return logit(np.clip(probabilities, 1e-7, 1 - 1e-7))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from xray_classifier.data.datasets import etiology, read_image
+from xray_classifier.data.datasets import read_image
+from xray_classifier.data.patients import etiology_from_name
 from xray_classifier.evaluation.comparison import compare
 from xray_classifier.evaluation.curves import curves_of
 from xray_classifier.evaluation.evaluate import Evaluation
@@ -63,7 +64,7 @@ def by_etiology(evaluation: Evaluation) -> dict[str, Any]:
         names do not tell.
     """
     found = {}
-    kinds = np.array([etiology(sample) for sample in evaluation.samples])
+    kinds = np.array([etiology_from_name(one.path.name) for one in evaluation.samples])
     for kind in ETIOLOGIES:
         chosen = np.flatnonzero((kinds == kind) | (evaluation.labels == 0))
         part = Evaluation(

@@ -14,14 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import classification_report, roc_curve
 
-from xray_classifier.data.datasets import (
-    Sample,
-    find_samples,
-    fingerprint,
-    read_image,
-    select,
-    split_by_patient,
-)
+from xray_classifier.data.datasets import Sample, find_samples, read_image, select
+from xray_classifier.data.splits import fingerprint, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation import plots
 from xray_classifier.evaluation.metrics import (

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xray_classifier.data.datasets import Sample, fingerprint
+from xray_classifier.data.datasets import Sample
+from xray_classifier.data.splits import fingerprint
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.evaluation.evaluate import evaluate
 from xray_classifier.files import replace_atomically

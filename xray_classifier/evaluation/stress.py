@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from xray_classifier.data.datasets import Sample, fingerprint, read_image
+from xray_classifier.data.datasets import Sample, read_image
+from xray_classifier.data.splits import fingerprint
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation.metrics import Probabilities, Weights, roc_auc, with_intervals
 from xray_classifier.files import replace_atomically

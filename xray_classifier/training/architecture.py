@@ -50,7 +50,7 @@ def build_default_model(side: int = SIDE) -> keras.Model:
 
     Args:
         side: 250 for training, on images that were pooled beforehand; 500 for what is shipped,
-            which pools by itself and judges each picture together with its mirror image.
+            which pools by itself and averages each picture with its mirror image.
 
     Returns:
         A model from (n, side, side, 1) in [0, 1] to (n, 1), the probability of pneumonia. The

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.evaluation.curves import clipped_logit
 from xray_classifier.evaluation.metrics import (
     Labels,
     Probabilities,
@@ -22,9 +24,11 @@ from xray_classifier.evaluation.metrics import (
     wilson_interval,
     with_intervals,
 )
-from xray_classifier.files import make_folder, replace_atomically, sha256_of
+from xray_classifier.files import sha256_of
+from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.loading import describe_model, load_classifier
 from xray_classifier.models.operating_point import BALANCED, CONFIRMING, SCREENING, OperatingPoint
+from xray_classifier.models.saving import save_model
 from xray_classifier.models.spec import write_spec
 from xray_classifier.training.cross_validation import OutOfFold, read_out_of_fold
 
@@ -50,7 +54,7 @@ class Scale:
 
     def apply(self, probabilities: Probabilities) -> Probabilities:
         """Calibrate probabilities, shape (n,)."""
-        return 1 / (1 + np.exp(-(self.slope * _logit(probabilities) + self.intercept)))
+        return expit(self.slope * clipped_logit(probabilities) + self.intercept)
 
 
 def calibrate(model: str, answers: Path, out: Path) -> Path:
@@ -68,6 +72,27 @@ def calibrate(model: str, answers: Path, out: Path) -> Path:
             single sigmoid unit.
         DatasetError: the answers cannot be used.
     """
+    classifier = _load_uncalibrated(model)
+    spec = classifier.spec
+    found = read_out_of_fold(answers)
+    scale = fit_scale(found.labels, found.probabilities)
+    calibrated = replace(found, probabilities=scale.apply(found.probabilities))
+    points = fit_points(calibrated)
+    fold_into_last_layer(classifier.model, scale)
+    described = replace(
+        spec,
+        threshold=points[BALANCED].threshold,
+        calibration_prevalence=float(found.labels.mean()),
+        calibration=_facts(calibrated, scale, answers),
+        operating_points={name: point.to_json() for name, point in points.items()},
+        results={},
+    )
+    target = out / spec.file
+    save_model(classifier.model, described, target, write_spec)
+    return target
+
+
+def _load_uncalibrated(model: str) -> Classifier:
     if describe_model(model) is None:
         raise ModelUnavailableError(f"{model} has no JSON beside it. Give a model of `train`.")
     classifier = load_classifier(model)
@@ -77,32 +102,14 @@ def calibrate(model: str, answers: Path, out: Path) -> Path:
             f"Model {spec.name} ({spec.short_hash}) is calibrated already. Give it as `train` "
             "wrote it."
         )
-    found = read_out_of_fold(answers)
-    scale = fit_scale(found.labels, found.probabilities)
-    calibrated = replace(found, probabilities=scale.apply(found.probabilities))
-    points = fit_points(calibrated)
-    fold_into_last_layer(classifier.model, scale)
-    make_folder(out)
-    target = out / spec.file
-    with replace_atomically(target) as temporary:
-        classifier.model.save(temporary)
-        changed = replace(
-            spec,
-            sha256=sha256_of(temporary),
-            bytes=temporary.stat().st_size,
-            threshold=points[BALANCED].threshold,
-            calibration_prevalence=float(found.labels.mean()),
-            calibration=_facts(calibrated, scale, answers),
-            operating_points={name: point.to_json() for name, point in points.items()},
-            results={},
-        )
-        write_spec(changed, target.with_suffix(".json"))
-    return target
+    return classifier
 
 
 def fit_scale(labels: Labels, probabilities: Probabilities) -> Scale:
     """Fit Platt's logistic regression of the labels on the logits, unregularised."""
-    fitted = LogisticRegression(C=np.inf, tol=1e-8).fit(_logit(probabilities)[:, None], labels)
+    fitted = LogisticRegression(C=np.inf, tol=1e-8).fit(
+        clipped_logit(probabilities)[:, None], labels
+    )
     return Scale(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]))
 
 
@@ -137,14 +144,14 @@ def fit_points(answers: OutOfFold) -> dict[str, OperatingPoint]:
 
 def sensitive_threshold(labels: Labels, probabilities: Probabilities) -> float:
     """Find the highest threshold with a sensitivity of at least 99 %."""
-    ill = np.sort(probabilities[labels == 1])
-    return float(ill[int(np.floor((1 - TARGET) * len(ill) + 1e-9))])
+    positive = np.sort(probabilities[labels == 1])
+    return float(positive[int(np.floor((1 - TARGET) * len(positive) + 1e-9))])
 
 
 def specific_threshold(labels: Labels, probabilities: Probabilities) -> float:
     """Find the lowest threshold with a specificity of at least 99 %."""
-    well = np.sort(probabilities[labels == 0])[::-1]
-    return float(np.nextafter(well[int(np.floor((1 - TARGET) * len(well) + 1e-9))], 2))
+    negative = np.sort(probabilities[labels == 0])[::-1]
+    return float(np.nextafter(negative[int(np.floor((1 - TARGET) * len(negative) + 1e-9))], 2))
 
 
 def fit_band(labels: Labels, probabilities: Probabilities, threshold: float) -> tuple[float, float]:
@@ -220,8 +227,3 @@ def _facts(calibrated: OutOfFold, scale: Scale, answers: Path) -> dict[str, Any]
         "answers_sha256": sha256_of(answers),
         "out_of_fold": with_intervals(figures, labels, calibrated.patients),
     }
-
-
-def _logit(probabilities: Probabilities) -> Probabilities:
-    inside = np.clip(probabilities, 1e-7, 1 - 1e-7)
-    return np.log(inside / (1 - inside))

@@ -103,6 +103,7 @@ class Checkpoints(keras.callbacks.Callback):
             ],
             "random": [one.state.numpy().tolist() for one in self._generators()],
         }
+        # Not `write_json`: the losses of a run that diverged are NaN, and it goes on all the same.
         with replace_atomically(self._state_file) as temporary:
             temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
 

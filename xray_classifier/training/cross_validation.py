@@ -13,23 +13,18 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from xray_classifier.data.datasets import (
-    SPLIT_SEED,
-    Sample,
-    find_samples,
-    linked_groups,
-    select,
-    split_by_patient,
-)
+from xray_classifier.data.datasets import Sample, find_samples, select
+from xray_classifier.data.splits import SPLIT_SEED, linked_groups, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation.evaluate import evaluate
 from xray_classifier.evaluation.metrics import Labels, Probabilities
-from xray_classifier.files import replace_atomically, sha256_of
+from xray_classifier.files import replace_atomically
 from xray_classifier.labels import LABELS
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.saving import save_model
 from xray_classifier.models.spec import ModelSpec
 from xray_classifier.training.recipes import Recipe
-from xray_classifier.training.trainer import describe_run, fit
+from xray_classifier.training.trainer import describe_run, finish, fit
 
 FOLDS = 4
 COLUMNS = ("file", "patient", "label", "fold", "probability")
@@ -60,7 +55,7 @@ def split_into_folds(samples: Sequence[Sample], folds: int = FOLDS) -> list[list
     """
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=SPLIT_SEED)
     labels = [sample.label for sample in samples]
-    divided = splitter.split(labels, labels, linked_groups(list(samples)))
+    divided = splitter.split(labels, labels, linked_groups(samples))
     return [positions.tolist() for _, positions in divided]
 
 
@@ -90,8 +85,7 @@ def cross_validate(
     Raises:
         DatasetError: the data cannot be used, or `out` holds another run.
     """
-    chosen = select(find_samples(data, patients), "train", "val", "all")
-    samples, _ = split_by_patient(chosen)
+    samples, _ = split_by_patient(select(find_samples(data, patients), "train", "val", "all"))
     tables = []
     for number, positions in enumerate(split_into_folds(samples, folds)):
         inside = set(positions)
@@ -116,13 +110,10 @@ def _train_fold(
 ) -> Classifier:
     run = {"recipe_name": recipe.name, **describe_run(training, validation, seed)}
     checkpoints = fit(recipe, training, validation, folder / "checkpoint", run)
-    epoch = checkpoints.best_epoch if recipe.keep_best else len(checkpoints.history)
-    model = recipe.finish(checkpoints.load(epoch))
-    path = folder / f"{recipe.name}.keras"
-    with replace_atomically(path) as temporary:
-        model.save(temporary)
-    spec = ModelSpec(recipe.name, recipe.title, path.name, sha256_of(path), path.stat().st_size)
-    return Classifier(model, spec)
+    _, model = finish(recipe, checkpoints)
+    target = folder / f"{recipe.name}.keras"
+    spec = ModelSpec(recipe.name, recipe.title, target.name)
+    return Classifier(model, save_model(model, spec, target))
 
 
 def _write(

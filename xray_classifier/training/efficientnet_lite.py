@@ -63,7 +63,8 @@ def apply_folded(grey: keras.KerasTensor) -> keras.KerasTensor:
 
     A batch norm whose statistics are fixed is a scale and a shift of each channel, so it can be
     folded into the convolution before it; equal red, green and blue fold into one channel. Both
-    make the same function, in half the time. `porting.fold` gives the layers their weights.
+    make the same function, in half the time; `imagenet_weights.fold` gives the layers their
+    weights.
 
     Args:
         grey: shape (n, side, side, 1), normalised as for `build_backbone`.

@@ -20,20 +20,13 @@ from keras import layers
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from xray_classifier.data.datasets import (
-    find_samples,
-    fingerprint,
-    read_image,
-    select,
-    split_by_patient,
-)
-from xray_classifier.errors import DatasetError, UnreadableImageError
-from xray_classifier.files import replace_atomically, sha256_of
+from xray_classifier.data.datasets import Sample, find_samples, read_image, select
+from xray_classifier.data.splits import fingerprint, split_by_patient
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import SIDE, resize, scale
 from xray_classifier.imaging.radiograph import GreyImage
-from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.gate import ADULT, CHILD, KINDS, GateSpec, decide, write_gate_spec
+from xray_classifier.models.saving import save_model
 from xray_classifier.progress import track
 from xray_classifier.training.efficientnet_lite import (
     IMAGENET_MEAN,
@@ -42,6 +35,7 @@ from xray_classifier.training.efficientnet_lite import (
     build_backbone,
 )
 from xray_classifier.training.imagenet_weights import fold, load_imagenet_weights
+from xray_classifier.training.training_images import images_in
 
 POOL = 4  # 500 to 125 pixels: finer detail would tell the sources apart
 FEATURE_LAYERS = {"block4_add": 4, "block10_add": 2}  # and what makes 4 x 4 of each
@@ -78,35 +72,44 @@ def train_gate(
         DatasetError: a folder holds no images.
     """
     rng = np.random.default_rng(seed)
-    training, _ = split_by_patient(select(find_samples(data), "train", "val", "all"))
+    training, _ = _split(data)
     children = [resize(read_image(sample)) for sample in track(training, "Reading", len(training))]
     fitted = {ADULT: images_in(adults)[::2], "other": images_in(other)[::2]}
     extractor = build_extractor()
-    features = {
-        kind: extract(extractor, images)
-        for kind, images in make_kinds(children, fitted, rng).items()
-    }
+    kinds = make_kinds(children, fitted, rng)
+    features = {kind: extract(extractor, images) for kind, images in kinds.items()}
     model = assemble(extractor, features)
     target = out / "gate.keras"
-    with replace_atomically(target) as temporary:
-        model.save(temporary)
-        spec = GateSpec(
-            file=target.name,
-            sha256=sha256_of(temporary),
-            bytes=temporary.stat().st_size,
-            reject_from=REJECT_FROM,
-            reject_distance=_percentile(model, fitted[ADULT], REJECT_PERCENTILE),
-            outside_distance=_percentile(model, children[::4], OUTSIDE_PERCENTILE),
-            training={
-                "date": datetime.now(UTC).date().isoformat(),
-                "seed": seed,
-                "children_sha256": fingerprint(training),
-                "images": {kind: len(rows) for kind, rows in features.items()},
-            },
-        )
-        measured = measure_kinds(model, spec, data, adults, other, unseen)
-        write_gate_spec(measured, target.with_suffix(".json"))
+    facts = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "seed": seed,
+        "children_sha256": fingerprint(training),
+        "images": {kind: len(rows) for kind, rows in features.items()},
+    }
+    spec = _fit_limits(model, children[::4], fitted[ADULT], target.name, facts)
+    measured = measure_kinds(model, spec, data, adults, other, unseen)
+    save_model(model, measured, target, write_gate_spec)
     return target
+
+
+def _fit_limits(
+    model: keras.Model, children: Images, adults: Images, file: str, facts: dict[str, Any]
+) -> GateSpec:
+    """Choose the distances from which on the gate flags and rejects."""
+    return GateSpec(
+        file=file,
+        sha256="",  # hash and size are those of a file yet to be written
+        bytes=0,
+        reject_from=REJECT_FROM,
+        reject_distance=_percentile(model, adults, REJECT_PERCENTILE),
+        outside_distance=_percentile(model, children, OUTSIDE_PERCENTILE),
+        training=facts,
+    )
+
+
+def _split(data: Path) -> tuple[list[Sample], list[Sample]]:
+    """Give the children to fit the gate to, and those held out."""
+    return split_by_patient(select(find_samples(data), "train", "val", "all"))
 
 
 def make_kinds(
@@ -210,15 +213,15 @@ def _distance_layers(normal: keras.KerasTensor, children: Features) -> keras.Ker
     """Distance inside the principal components plus distance from them, each about 1."""
     _, lengths, axes = np.linalg.svd(children, full_matrices=False)
     directions = axes[:COMPONENTS].T
-    spread = lengths[:COMPONENTS] ** 2 / len(children)
+    variances = lengths[:COMPONENTS] ** 2 / len(children)
     projection = children @ directions
-    inside = (projection**2 / spread).sum(axis=1)
+    inside = (projection**2 / variances).sum(axis=1)
     outside = (children**2).sum(axis=1) - (projection**2).sum(axis=1)
 
     project = layers.Dense(COMPONENTS, use_bias=False)
     projected = project(normal)
     project.set_weights([directions])
-    whitened = layers.Normalization(mean=np.zeros(COMPONENTS), variance=spread)(projected)
+    whitened = layers.Normalization(mean=np.zeros(COMPONENTS), variance=variances)(projected)
     square = layers.Dot(axes=1)
     near = layers.Rescaling(1 / np.median(inside))(square([whitened, whitened]))
     rest = layers.Subtract()([square([normal, normal]), square([projected, projected])])
@@ -252,7 +255,7 @@ def measure_kinds(
         unseen: folders of other kinds of images, each measured under its name.
     """
     rng = np.random.default_rng(0)
-    _, holdout = split_by_patient(select(find_samples(data), "train", "val", "all"))
+    _, holdout = _split(data)
     children = [resize(read_image(sample)) for sample in holdout]
     some = _draw(children, 200, rng)
     sets: dict[str, Images] = {
@@ -269,23 +272,6 @@ def measure_kinds(
     return replace(
         spec, results={name: measure_gate(model, spec, images) for name, images in sets.items()}
     )
-
-
-def images_in(folder: Path) -> Images:
-    """Squeeze every readable image of a folder, at any depth, in the order of the paths.
-
-    Raises:
-        DatasetError: there is none.
-    """
-    images = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        try:
-            images.append(resize(decode(path.read_bytes()).image))
-        except UnreadableImageError:
-            continue
-    if not images:
-        raise DatasetError(f"{folder} holds no images. Check the path.")
-    return images
 
 
 def _draw(images: Images, count: int, rng: np.random.Generator) -> Images:

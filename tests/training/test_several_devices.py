@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.places import ROOT, skip
-from xray_classifier.training.distribution import strategy
+from xray_classifier.training.trainer import strategy
 
 
 @pytest.mark.parametrize("devices", [None, [], ["CPU:0"]])
@@ -32,12 +32,13 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-import tests.training.test_trainer as drawn
-from xray_classifier.training import distribution, trainer
+from tests.support import drawn_training as drawn
+from xray_classifier.training import trainer
 from xray_classifier.training.checkpoints import Checkpoints
+from xray_classifier.training.recipes import ARTICLE
 
 folder = Path(sys.argv[1])
-real, replicas, killed = distribution.strategy, [], []
+real, replicas, killed = trainer.strategy, [], []
 
 def two():
     chosen = real(["CPU:0", "CPU:1"])
@@ -50,17 +51,17 @@ def network(steps):
     dense = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros")
     head = [keras.layers.Rescaling(4, offset=-2), keras.layers.Dropout(1e-9), dense]
     pool = keras.layers.GlobalAveragePooling2D()
-    model = keras.Sequential([keras.Input((500, 500, 1)), pool, *head])
+    model = keras.Sequential([keras.Input(drawn.SHAPE), pool, *head])
     schedule = keras.optimizers.schedules.CosineDecay(
         0.01, 2 * steps, warmup_target=0.1, warmup_steps=steps
     )
     adam = keras.optimizers.AdamW(schedule, clipnorm=1.0, use_ema=True, ema_momentum=0.9)
-    model.compile(adam, loss="binary_crossentropy", metrics=["accuracy"])
+    model.compile(adam, loss="binary_crossentropy", metrics=["accuracy"], jit_compile=False)
     return model
 
 def finish(trained):
     trained.optimizer.finalize_variable_values(trained.trainable_variables)
-    return drawn.ARTICLE.finish(trained)
+    return ARTICLE.finish(trained)
 
 def kill(callback, batch, logs):
     killed.append(batch)
@@ -69,19 +70,19 @@ def kill(callback, batch, logs):
 
 recipe = replace(drawn.RECIPE, build=network, finish=finish, epochs=3, callbacks=list)
 data = drawn.draw_radiographs(folder / "data")
-distribution.strategy = lambda: real(["CPU:0"])
-training.train(recipe, data, folder / "one", 7)
+trainer.strategy = lambda: real(["CPU:0"])
+trainer.train(recipe, data, folder / "one", 7)
 
-distribution.strategy = two
-training.train(recipe, data, folder / "two", 7)
+trainer.strategy = two
+trainer.train(recipe, data, folder / "two", 7)
 
 Checkpoints.on_train_batch_end = kill
 try:
-    training.train(recipe, data, folder / "resumed", 7)
+    trainer.train(recipe, data, folder / "resumed", 7)
 except KeyboardInterrupt:
     del Checkpoints.on_train_batch_end
 epochs = len(json.loads((folder / "resumed/checkpoint/state.json").read_text())["history"])
-training.train(recipe, data, folder / "resumed", 7)
+trainer.train(recipe, data, folder / "resumed", 7)
 
 print(json.dumps({
     "replicas": replicas,

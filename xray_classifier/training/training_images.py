@@ -1,0 +1,142 @@
+"""What a network is shown in training: radiographs in memory, in batches, and their weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from xray_classifier.data.datasets import Sample, read_image
+from xray_classifier.errors import DatasetError, UnreadableImageError
+from xray_classifier.imaging.preprocessing import SIDE, Tensor, resize, scale
+from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.inputs.decoding import decode
+from xray_classifier.labels import LABELS
+from xray_classifier.progress import track
+from xray_classifier.training.recipes import Recipe
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of tensors and labels from resized images held in memory as uint8.
+
+    Args:
+        images: shape (n, side, side), uint8.
+        labels: shape (n,), 0 or 1.
+        recipe: gives batch size and augmentation.
+        seed: order and augmentation follow from it and the epoch, so that a resumed run sees the
+            batches that an uninterrupted one would; None keeps order and images as they are.
+        epoch: where the count starts; Keras counts on once before the first epoch, resumed or not.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.float32],
+        recipe: Recipe,
+        seed: int | None = None,
+        epoch: int = 0,
+    ) -> None:
+        super().__init__()
+        self.images = images
+        self.labels = labels
+        self.recipe = recipe
+        self.seed = seed
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.images) / self.recipe.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, NDArray[np.float32]]:
+        size = self.recipe.batch_size
+        chosen = self._order()[index * size : (index + 1) * size]
+        batch = scale(self.images[chosen])
+        if self.seed is not None:
+            rng = np.random.default_rng([self.seed, self.epoch, index])
+            batch = self.recipe.augment(batch, rng)
+        return batch, self.labels[chosen, np.newaxis]
+
+    def on_epoch_end(self) -> None:
+        """Move on to the next epoch's order and augmentation."""
+        self.epoch += 1
+
+    def _order(self) -> NDArray[np.intp]:
+        if self.seed is None:
+            return np.arange(len(self.images))
+        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.images))
+
+
+def load_images(
+    samples: Sequence[Sample], pool: int = 1
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Decode and resize radiographs into memory, 250 kB each, less if pooled.
+
+    Args:
+        samples: the radiographs.
+        pool: average over so many pixels a side; a divisor of 500.
+
+    Returns:
+        Images of shape (n, 500 / pool, 500 / pool), uint8, and labels of shape (n,), float32.
+
+    Raises:
+        DatasetError: a file cannot be read; the message names it.
+    """
+
+    def load(sample: Sample) -> NDArray[np.uint8]:
+        return _pooled(resize(read_image(sample)), pool)
+
+    side = SIDE // pool
+    images = np.empty((len(samples), side, side), np.uint8)
+    with ThreadPoolExecutor() as threads:
+        decoded = track(threads.map(load, samples), "Reading images", len(samples))
+        for index, image in enumerate(decoded):
+            images[index] = image
+    return images, np.array([sample.label for sample in samples], np.float32)
+
+
+def images_in(folder: Path) -> list[GreyImage]:
+    """Resize every readable image of a folder, at any depth, in the order of the paths.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    images = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        try:
+            images.append(resize(decode(path.read_bytes()).image))
+        except UnreadableImageError:
+            continue
+    if not images:
+        raise DatasetError(f"{folder} holds no images. Check the path.")
+    return images
+
+
+def _pooled(image: NDArray[np.uint8], pool: int) -> NDArray[np.uint8]:
+    if pool == 1:
+        return image
+    side = len(image) // pool
+    means = image.reshape(side, pool, side, pool).mean(axis=(1, 3))
+    return np.round(means).astype(np.uint8)
+
+
+def balanced_class_weights(samples: Sequence[Sample]) -> dict[int, float]:
+    """Weight each class by n / (classes * n of the class), as scikit-learn's "balanced" does.
+
+    Raises:
+        DatasetError: a class has no image.
+    """
+    counts = count_labels(samples)
+    if not all(counts.values()):
+        raise DatasetError(f"Training needs images of both classes; there are: {counts}.")
+    return {label: len(samples) / (len(LABELS) * counts[name]) for label, name in enumerate(LABELS)}
+
+
+def count_labels(samples: Sequence[Sample]) -> dict[str, int]:
+    """Count the images of each class, by its name."""
+    return {
+        name: sum(sample.label == label for sample in samples) for label, name in enumerate(LABELS)
+    }
