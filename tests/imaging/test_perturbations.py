@@ -4,7 +4,6 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
-import keras
 import numpy as np
 import pytest
 
@@ -18,7 +17,6 @@ from xray_classifier.imaging.perturbations import (
     crop,
     downsample,
     erase_border,
-    move,
     paste_text,
     shade,
     sharpen,
@@ -60,7 +58,6 @@ def border_of(batch: Tensor) -> Tensor:
 
 
 RANDOM: dict[str, Callable[[Tensor, np.random.Generator], Tensor]] = {
-    "move": move,
     "paste_text": paste_text,
     "swap_border": lambda batch, draw: swap_border(batch, draw, MARGIN),
     "erase_border": lambda batch, draw: erase_border(batch, draw, MARGIN),
@@ -116,102 +113,6 @@ def test_the_same_seed_gives_the_same_result(name: str) -> None:
     first, again, other = (RANDOM[name](noise(8), rng(seed)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)
-
-
-# Move
-
-
-class Drawn:
-    """Stands in for a generator: gives the numbers that a test wants, in units of their bounds."""
-
-    def __init__(
-        self,
-        angle: float = 0,
-        zoom: tuple[float, float] = (0, 0),
-        shift: tuple[float, float] = (0, 0),
-        flip: float = 1,
-    ) -> None:
-        self.numbers = [np.array([angle]), np.array(zoom)[:, None], np.array(shift)[:, None]]
-        self.flip = np.array([flip])
-
-    def uniform(self, low: float, high: float, _size: Any) -> Any:
-        assert low == -high
-        return high * self.numbers.pop(0)
-
-    def choice(self, options: list[float], n: int) -> Any:
-        assert (options, n) == ([-1, 1], 1)
-        return self.flip
-
-
-def moved(**drawn: Any) -> Tensor:
-    generator: Any = Drawn(**drawn)
-    return move(smooth(1), generator)[0, ..., 0]
-
-
-ORIGINAL = smooth(1)[0, ..., 0]
-
-
-def test_nothing_drawn_moves_nothing() -> None:
-    np.testing.assert_allclose(moved(), ORIGINAL, atol=1e-5)
-
-
-def test_mirror_swaps_left_and_right() -> None:
-    np.testing.assert_allclose(moved(flip=-1), ORIGINAL[:, ::-1], atol=1e-5)
-
-
-def test_shift_is_4_percent_of_the_side_at_most_and_repeats_the_edge() -> None:
-    shifted = moved(shift=(1, 0))
-    np.testing.assert_allclose(shifted[:, :-4], ORIGINAL[:, 4:], atol=1e-5)
-    np.testing.assert_allclose(shifted[:, -4:], ORIGINAL[:, -1:].repeat(4, axis=1), atol=1e-5)
-    np.testing.assert_allclose(moved(shift=(0, -1))[4:], ORIGINAL[:-4], atol=1e-5)
-
-
-@pytest.mark.parametrize(("drawn", "factor"), [(1, 1.18), (-1, 0.848)])
-def test_zoom_is_about_the_centre_and_for_each_axis(drawn: float, factor: float) -> None:
-    middle = (SIDE - 1) / 2
-    read = middle + np.exp(0.165 * drawn) * (np.arange(SIDE) - middle)
-    assert np.exp(0.165 * drawn) == pytest.approx(factor, abs=1e-3)
-    for axis, zoomed in ((1, moved(zoom=(drawn, 0))), (0, moved(zoom=(0, drawn)).T)):
-        rows = ORIGINAL if axis == 1 else ORIGINAL.T
-        expected = np.stack([np.interp(read, np.arange(SIDE), row) for row in rows])
-        np.testing.assert_allclose(zoomed, expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("drawn", [1, -1])
-def test_turn_is_by_10_degrees_at_most(drawn: int) -> None:
-    """A bright spot 40 pixels right of the centre ends 40 cos 10 right, 40 sin 10 up or down."""
-    image = np.zeros((1, 101, 101, 1), np.float32)
-    image[0, 50, 90] = 1
-    generator: Any = Drawn(angle=drawn)
-    spot = move(image, generator)[0, ..., 0]
-    y, x = np.average(np.indices(spot.shape).reshape(2, -1), axis=1, weights=spot.ravel())
-    assert x == pytest.approx(50 + 40 * np.cos(np.deg2rad(10)), abs=0.5)
-    assert y == pytest.approx(50 - drawn * 40 * np.sin(np.deg2rad(10)), abs=0.5)
-
-
-def test_each_image_is_moved_in_its_own_way_and_half_are_mirrored(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rows: list[Any] = []
-
-    def keep(batch: Tensor, transforms: Any, **_options: Any) -> Tensor:
-        rows.append(transforms)
-        return batch
-
-    monkeypatch.setattr(keras.ops.image, "affine_transform", keep)
-    move(np.zeros((2000, 10, 10, 1), np.float32), rng())
-    a0, a1, a2, b0, b1, b2, c0, c1 = rows[0].T
-    determinant = a0 * b1 - a1 * b0
-    assert (determinant < 0).mean() == pytest.approx(0.5, abs=0.05)
-    assert 0.71 < abs(determinant).min() < 0.78
-    assert 1.28 < abs(determinant).max() < 1.40
-    assert abs(4.5 * (a0 + a1) + a2 - 4.5).max() == pytest.approx(0.4, abs=0.01)
-    assert abs(4.5 * (b0 + b1) + b2 - 4.5).max() == pytest.approx(0.4, abs=0.01)
-    assert not np.any([c0, c1])
-
-
-def test_white_stays_white_up_to_the_edge() -> None:
-    np.testing.assert_allclose(move(flats(*[1.0] * 8), rng()), 1, atol=1e-6)
 
 
 # Text

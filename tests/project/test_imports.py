@@ -30,7 +30,7 @@ GRAPH = {path: arrows(path) for path in TREES}
 MOST_FILES = 12
 MOST_LINES = 300
 
-KERAS_AT_ONCE = {"training", "imaging/perturbations.py"}
+KERAS_AT_ONCE = {"training"}
 """Where Keras and TensorFlow may load together with the module: rooms and files."""
 
 FRAMEWORKS = {"keras", "tensorflow"}

@@ -7,9 +7,54 @@ from numpy.typing import NDArray
 
 from xray_classifier.imaging.preprocessing import SIDE, Tensor
 from xray_classifier.training import augmentation
-from xray_classifier.training.augmentation import affine_matrices, augment, random_matrices
+from xray_classifier.training.augmentation import (
+    ArticleAugmentation,
+    DefaultAugmentation,
+    sheared,
+    transform,
+    transform_rows,
+)
+from xray_classifier.training.recipes import RECIPES
 
 CENTRE = (SIDE - 1) / 2
+ARTICLE, DEFAULT = ArticleAugmentation(), DefaultAugmentation()
+
+
+# What the recipes draw
+#
+# Pinned when the augmentations became values: a recipe whose numbers or order of draws changes is
+# another recipe. The last number is the generator's next one after the batch.
+PINNED = {
+    ("default", 60, 1, 1): (0.459682964, 0.188481418, 0.772336841, 0.2623133404418495),
+    ("default", 60, 4, 0): (0.437836720, 0.220216383, 0.422192961, 0.6202134520153778),
+    ("default", 60, 4, 1): (0.581912020, 0.208829621, 0.945098042, 0.4227169069454373),
+    ("default", 60, 4, 2): (0.494124649, 0.139901736, 0.478431374, 0.5065514916069802),
+    ("default", 60, 16, 0): (0.467570196, 0.235131155, 0.767938733, 0.21831225975702762),
+    ("default", 60, 16, 1): (0.499841574, 0.208386966, 0.993337393, 0.452941970681515),
+    ("default", 60, 16, 2): (0.490950577, 0.190761255, 0.105882354, 0.356079913643208),
+    ("default", 60, 16, 3): (0.489798258, 0.206019821, 0.373502940, 0.867580951408931),
+    ("default", 250, 4, 0): (0.437090478, 0.222239194, 0.483726203, 0.6202134520153778),
+    ("article", 500, 1, 0): (0.499881678, 0.192259017, 0.757921576, 0.8132702392002724),
+    ("article", 500, 4, 0): (0.501408776, 0.200910352, 0.473325014, 0.7296554464299441),
+    ("article", 500, 4, 1): (0.500884660, 0.195430177, 0.493940055, 0.303194829291645),
+}
+
+
+@pytest.mark.parametrize(("recipe", "side", "n", "seed"), PINNED)
+def test_recipe_draws_what_its_models_were_trained_with(
+    recipe: str, side: int, n: int, seed: int
+) -> None:
+    batch = np.random.default_rng(0).random((n, side, side, 1), np.float32)
+    rng = np.random.default_rng(seed)
+    changed = RECIPES[recipe].augment(batch, rng)
+    mean, deviation, pixel, following = PINNED[recipe, side, n, seed]
+    assert rng.random() == following
+    assert changed.mean(dtype=float) == pytest.approx(mean, abs=1e-6)
+    assert changed.std(dtype=float) == pytest.approx(deviation, abs=1e-6)
+    assert changed[-1, 20, 30, 0] == pytest.approx(pixel, abs=1e-5)
+
+
+# The article's augmentation
 
 
 def smooth_image() -> Tensor:
@@ -23,10 +68,13 @@ def noise(n: int) -> Tensor:
     return np.random.default_rng(1).random((n, SIDE, SIDE, 1), np.float32)
 
 
-def matrix(degrees: float, zoom_x: float, zoom_y: float, flip: float) -> NDArray[np.float32]:
-    return affine_matrices(
-        np.deg2rad([degrees]), np.array([zoom_x]), np.array([zoom_y]), np.array([flip])
-    )
+def matrix(degrees: float, zoom_x: float, zoom_y: float, flip: float) -> NDArray[np.float64]:
+    """The linear part of one transform."""
+    return sheared(np.deg2rad([degrees]), np.array([zoom_x]), np.array([zoom_y]), np.array([flip]))
+
+
+def random_rows(n: int) -> NDArray[np.float32]:
+    return transform_rows(ARTICLE.draw(n, np.random.default_rng(1)), SIDE, SIDE)
 
 
 def as_the_article(
@@ -63,28 +111,31 @@ def as_the_article(
     ],
 )
 def test_geometry_is_that_of_the_image_data_generator(
-    degrees: float, zoom_x: float, zoom_y: float, flip: float, monkeypatch: pytest.MonkeyPatch
+    degrees: float, zoom_x: float, zoom_y: float, flip: float
 ) -> None:
-    transform = matrix(degrees, zoom_x, zoom_y, flip)
-    monkeypatch.setattr(augmentation, "random_matrices", lambda _n, _rng: transform)
-    moved = augment(smooth_image()[np.newaxis], np.random.default_rng(1))[0]
+    moved = transform(smooth_image()[np.newaxis], matrix(degrees, zoom_x, zoom_y, flip))[0]
     expected = as_the_article(smooth_image(), degrees, zoom_x, zoom_y, flip)
     np.testing.assert_allclose(moved, expected, atol=1e-4)
 
 
-def test_identity_keeps_every_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augmentation, "random_matrices", lambda _n, _rng: matrix(0, 1, 1, 1))
-    np.testing.assert_array_equal(augment(noise(1), np.random.default_rng(1)), noise(1))
+def test_identity_keeps_every_pixel() -> None:
+    np.testing.assert_array_equal(transform(noise(1), matrix(0, 1, 1, 1)), noise(1))
+
+
+def test_article_moves_by_what_it_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation, "sheared", lambda *_drawn: matrix(0, 1, 1, -1))
+    mirrored = ARTICLE(noise(1), np.random.default_rng(1))
+    np.testing.assert_array_equal(mirrored, noise(1)[:, :, ::-1])
 
 
 def test_shear_of_the_recipe_moves_less_than_a_pixel() -> None:
-    a0, a1, a2, *_ = matrix(0.2, 1, 1, 1)[0]
+    a0, a1, a2, *_ = transform_rows(matrix(0.2, 1, 1, 1), SIDE, SIDE)[0]
     assert 0.8 < abs(a0 * CENTRE + a2 - CENTRE) < 0.9  # in the middle of the first row
     assert a1 == pytest.approx(-0.2 * np.pi / 180, rel=1e-4)
 
 
 def test_random_parameters_fill_the_ranges_of_the_recipe() -> None:
-    matrices = random_matrices(4000, np.random.default_rng(1)).astype(np.float64)
+    matrices = random_rows(4000).astype(np.float64)
     a0, a1, _, b0, b1, _, c0, c1 = matrices.T
     shear = np.rad2deg(np.arctan2(-a1, b1))
     for values, low, high in [(abs(a0), 0.8, 1.2), (b1, 0.8, 1.2), (shear, -0.2, 0.2)]:
@@ -97,32 +148,32 @@ def test_random_parameters_fill_the_ranges_of_the_recipe() -> None:
 
 
 def test_random_parameters_are_independent_of_each_other() -> None:
-    a0, a1, _, _, b1, *_ = random_matrices(4000, np.random.default_rng(1)).T
+    a0, a1, _, _, b1, *_ = random_rows(4000).T
     drawn = np.stack([abs(a0), np.sign(a0), b1, a1 / b1])
     correlations = np.corrcoef(drawn) - np.eye(4)
     assert abs(correlations).max() < 0.06
 
 
 def test_centre_stays_where_it_is() -> None:
-    a0, a1, a2, b0, b1, b2, *_ = random_matrices(100, np.random.default_rng(1)).T
+    a0, a1, a2, b0, b1, b2, *_ = random_rows(100).T
     np.testing.assert_allclose((a0 + a1) * CENTRE + a2, CENTRE, atol=1e-3)
     np.testing.assert_allclose((b0 + b1) * CENTRE + b2, CENTRE, atol=1e-3)
 
 
 def test_same_seed_gives_the_same_images() -> None:
-    first, again, other = (augment(noise(2), np.random.default_rng(seed)) for seed in (3, 3, 4))
+    first, again, other = (ARTICLE(noise(2), np.random.default_rng(seed)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)
 
 
 def test_images_of_a_batch_are_moved_differently() -> None:
     twins = np.repeat(noise(1), 2, axis=0)
-    first, second = augment(twins, np.random.default_rng(1))
+    first, second = ARTICLE(twins, np.random.default_rng(1))
     assert np.any(first != second)
 
 
 def test_batch_keeps_shape_type_and_range() -> None:
-    moved = augment(noise(8), np.random.default_rng(1))
+    moved = ARTICLE(noise(8), np.random.default_rng(1))
     assert moved.shape == (8, 500, 500, 1)
     assert moved.dtype == np.float32
     assert moved.min() >= 0
@@ -131,6 +182,6 @@ def test_batch_keeps_shape_type_and_range() -> None:
 
 def test_white_stays_white_up_to_the_edge() -> None:
     white = np.ones((8, SIDE, SIDE, 1), np.float32)
-    moved = augment(white, np.random.default_rng(1))
+    moved = ARTICLE(white, np.random.default_rng(1))
     np.testing.assert_allclose(moved, 1, atol=1e-6)
     assert moved.max() <= 1

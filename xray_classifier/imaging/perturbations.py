@@ -13,7 +13,6 @@ import io
 from collections.abc import Callable
 
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
@@ -23,24 +22,6 @@ Amount = float | NDArray[np.float64]
 """One number for the whole batch, or shape (n, 1, 1, 1)."""
 
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
-
-
-def move(batch: Tensor, rng: np.random.Generator) -> Tensor:
-    """Turn by up to 10 degrees, zoom each axis by .85 to 1.18, shift by up to 4 %, mirror half."""
-    n, height, width = batch.shape[:3]
-    angle = np.deg2rad(rng.uniform(-10, 10, n))
-    zoom_x, zoom_y = np.exp(rng.uniform(-0.165, 0.165, (2, n)))
-    shift_x, shift_y = rng.uniform(-0.04, 0.04, (2, n)) * [[width], [height]]
-    flip = rng.choice([-1.0, 1.0], n)
-    a0, a1 = zoom_x * np.cos(angle) * flip, -zoom_x * np.sin(angle)
-    b0, b1 = zoom_y * np.sin(angle) * flip, zoom_y * np.cos(angle)
-    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-    a2 = middle_x - a0 * middle_x - a1 * middle_y + shift_x
-    b2 = middle_y - b0 * middle_x - b1 * middle_y + shift_y
-    zero = np.zeros(n)
-    rows = np.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1).astype(np.float32)
-    moved = ops.image.affine_transform(batch, rows, interpolation="bilinear", fill_mode="nearest")
-    return ops.convert_to_numpy(moved)
 
 
 def paste_text(batch: Tensor, rng: np.random.Generator) -> Tensor:

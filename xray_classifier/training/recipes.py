@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import SIDE, Tensor
 from xray_classifier.training.architecture import (
     DEFAULT_POOL,
     build_article_cnn,
     build_default_model,
 )
-from xray_classifier.training.augmentation import SHEAR_DEGREES, ZOOM, augment
+from xray_classifier.training.augmentation import ArticleAugmentation, DefaultAugmentation
 
 ARTICLE_LEARNING_RATE = 0.001
 STOP_PATIENCE = 3
 PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
 DEFAULT_EPOCHS = 8
+
+ARTICLE_AUGMENTATION = ArticleAugmentation()
+DEFAULT_AUGMENTATION = DefaultAugmentation()
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Recipe:
         pool: training images are averaged over this many pixels a side beforehand.
         batch_size: images a step.
         epochs: at most.
-        augment: changes a batch at random.
+        augment: changes a batch at random; `facts` states its value.
         callbacks: rules that stop the run or change the learning rate.
         finish: makes the network that ships of the trained one.
         keep_best: ship the epoch with the lowest validation loss, else the last.
@@ -53,48 +55,6 @@ class Recipe:
     finish: Callable[[keras.Model], keras.Model]
     keep_best: bool
     facts: dict[str, Any]
-
-
-def _augment_default(batch: Tensor, rng: np.random.Generator) -> Tensor:
-    """Move, mirror, and change all that is not lung: text, border, greys, shade, sharpness.
-
-    The mirror is kept although it puts the heart on the right: which side is ill tells nothing.
-    Machines differ in shade and sharpness, and the classes came from different machines.
-    """
-    batch = perturbations.move(batch, rng)
-    batch = _sometimes(0.3, batch, rng, lambda some: perturbations.paste_text(some, rng))
-    margin = rng.uniform(0.05, 0.2)
-    batch = _sometimes(0.7, batch, rng, lambda some: perturbations.swap_border(some, rng, margin))
-    batch = _sometimes(0.15, batch, rng, lambda some: perturbations.erase_border(some, rng, margin))
-    batch = perturbations.adjust_gamma(batch, np.exp(rng.uniform(-0.4, 0.4, (len(batch), 1, 1, 1))))
-    batch = perturbations.shift_grey(
-        batch,
-        rng.uniform(-0.12, 0.12, (len(batch), 1, 1, 1)),
-        rng.uniform(0.7, 1.3, (len(batch), 1, 1, 1)),
-    )
-    machine = (
-        lambda some: perturbations.shade(some, rng, 0.15),
-        lambda some: perturbations.compress(some, int(rng.integers(15, 90))),
-        lambda some: perturbations.downsample(some, int(rng.integers(90, 220))),
-        lambda some: perturbations.blur(some, rng.uniform(0.3, 1.5)),
-        lambda some: perturbations.sharpen(some, rng.uniform(1, 4), rng.uniform(0.3, 1.5)),
-        lambda some: perturbations.add_noise(some, rng, rng.uniform(0.01, 0.06)),
-    )
-    for change in machine:
-        batch = _sometimes(0.2, batch, rng, change)
-    return batch.astype(np.float32)
-
-
-def _sometimes(
-    chance: float, batch: Tensor, rng: np.random.Generator, change: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """Change a random part of a batch; what needs two images is left out for one."""
-    chosen = rng.random(len(batch)) < chance
-    if chosen.sum() < 2:
-        return batch
-    changed = batch.copy()
-    changed[chosen] = change(batch[chosen])
-    return changed
 
 
 def _build_default(steps: int) -> keras.Model:
@@ -149,7 +109,7 @@ ARTICLE = Recipe(
     pool=1,
     batch_size=16,
     epochs=25,
-    augment=augment,
+    augment=ARTICLE_AUGMENTATION,
     callbacks=_article_callbacks,
     finish=_finish_article,
     keep_best=True,
@@ -158,12 +118,7 @@ ARTICLE = Recipe(
         "loss": "binary cross-entropy, balanced class weights",
         "early_stopping": f"validation loss, patience {STOP_PATIENCE}, best weights kept",
         "reduce_on_plateau": PLATEAU,
-        "augmentation": {
-            "shear_degrees": SHEAR_DEGREES,
-            "zoom_per_axis": ZOOM,
-            "horizontal_flip": True,
-            "fill": "nearest",
-        },
+        "augmentation": asdict(ARTICLE_AUGMENTATION),
     },
 )
 
@@ -174,7 +129,7 @@ DEFAULT = Recipe(
     pool=DEFAULT_POOL,
     batch_size=32,
     epochs=DEFAULT_EPOCHS,
-    augment=_augment_default,
+    augment=DEFAULT_AUGMENTATION,
     callbacks=list,
     finish=_finish_default,
     keep_best=False,
@@ -183,7 +138,7 @@ DEFAULT = Recipe(
         "optimizer": "AdamW, weight decay .02, gradients clipped to norm 1, weights averaged (.99)",
         "learning_rate": "one epoch up to 5e-4, then a cosine down to 5e-6",
         "loss": "binary cross-entropy, balanced class weights, label smoothing .04",
-        "augmentation": "xray_classifier/training/recipes.py, _augment_default",
+        "augmentation": asdict(DEFAULT_AUGMENTATION),
     },
 )
 
