@@ -120,7 +120,9 @@ def test_linked_patients_end_on_the_same_side(tmp_path: Path) -> None:
 
 def test_missing_scipy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.cluster.hierarchy", None)
-    with pytest.raises(MissingPackageError, match=r"scipy\S* is missing.*-r requirements-train\.txt"):
+    with pytest.raises(
+        MissingPackageError, match=r"scipy\S* is missing.*-r requirements-train\.txt"
+    ):
         split_by_patient(made(tmp_path, [("a", 0), ("b", 1)]))
 
 

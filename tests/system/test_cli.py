@@ -1107,7 +1107,9 @@ def test_missing_drawing_package_is_said(
 ) -> None:
     monkeypatch.setitem(sys.modules, "visualkeras", None)
     assert main(["summary", "--plot", str(tmp_path / "a.png")]) == 2
-    error = "error: The package visualkeras is missing. Install it: pip install -r requirements-train"
+    error = (
+        "error: The package visualkeras is missing. Install it: pip install -r requirements-train"
+    )
     assert error in capsys.readouterr().err
 
 
