@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pydicom.uid import (
 
 from tests.support.dicom_files import NAME, bundled, dataset, dicom, written
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.imaging.metered import MAX_READS
 from xray_classifier.inputs.decoding import decode
 
 NO_DATES = {"PatientBirthDate": None, "StudyDate": None}
@@ -143,6 +145,42 @@ def test_radiograph_without_pixels_is_said_to_break_off() -> None:
 def test_refusals_say_what_to_do() -> None:
     with pytest.raises(UnreadableImageError, match="Choose the frontal chest radiograph"):
         warnings(Modality="CT")
+
+
+DAMAGED = {"lookup table": (0x28, 0x3010), "coded view": (0x54, 0x220)}
+"""Tags of the sequences that are read."""
+
+
+def damaged(name: str, **tags: Any) -> bytes:
+    """A file with a sequence of too many elements to be read."""
+    file = dicom(**tags)
+    item = struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    junk = item + struct.pack("<HH2sH", 9, 16, b"LO", 0) * MAX_READS
+    place = file.index(struct.pack("<HH", 0x7FE0, 0x10))
+    element = struct.pack("<HH2sHL", *DAMAGED[name], b"SQ", 0, len(junk)) + junk
+    return file[:place] + element + file[place:]
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_sequence_is_refused(name: str) -> None:
+    with pytest.raises(UnreadableImageError, match="damaged or incomplete"):
+        decode(damaged(name))
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ({"Modality": "CT"}, r"Modality \(0008,0060\) is CT"),
+        ({"Rows": 31}, "80 x 31 pixels; at least 32"),
+        ({"PixelData": bytes(4000)}, "holds 4000 bytes of pixels"),
+    ],
+)
+@pytest.mark.parametrize("name", DAMAGED)
+def test_what_says_more_goes_before_a_damaged_sequence(
+    name: str, tags: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UnreadableImageError, match=message):
+        decode(damaged(name, **tags))
 
 
 # Age

@@ -20,7 +20,7 @@ from tests.support.dicom_files import (
     written,
 )
 from tests.support.pictures import gradient
-from xray_classifier.dicom.reader import KEPT, Header, name_of, read
+from xray_classifier.dicom.reader import KEPT, Elements, name_of, read
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import MAX_BYTES, decode
 
@@ -32,11 +32,11 @@ CLASS = b"1.2.840.10008.5.1.4.1.1.1\0"
 DEFLATED = str(DeflatedExplicitVRLittleEndian).encode()
 
 
-def header(**elements: object) -> Header:
+def elements(**values: object) -> Elements:
     made = Dataset()
-    for keyword, value in elements.items():
+    for keyword, value in values.items():
         setattr(made, keyword, value)
-    return Header(made, little_endian=True)
+    return Elements(made, little_endian=True)
 
 
 def element(tag: tuple[int, int], kind: bytes, value: bytes) -> bytes:
@@ -155,7 +155,7 @@ def test_missing_transfer_syntax_is_guessed(marked: bool) -> None:
 
 
 def test_nothing_but_what_is_used_is_read() -> None:
-    found = read(dicom(), 132).header._dataset
+    found = read(dicom(), 132).elements._dataset
     assert {one.keyword for one in found} <= {*KEPT, "SpecificCharacterSet"}
     assert NAME not in str(found)
     assert IDENTIFIER not in str(found)
@@ -165,12 +165,12 @@ def test_nothing_but_what_is_used_is_read() -> None:
 
 
 def test_numbers_are_read_without_trust() -> None:
-    assert header(WindowCenter=["1.5", "2"]).numbers("WindowCenter") == [1.5, 2]
-    assert header(Rows=12).integer("Rows") == 12
-    assert header().integer("Rows") is None
-    assert header(RescaleSlope="1e13").numbers("RescaleSlope") == []
-    assert header(RescaleSlope=None).numbers("RescaleSlope") == []
-    made = header()
+    assert elements(WindowCenter=["1.5", "2"]).numbers("WindowCenter") == [1.5, 2]
+    assert elements(Rows=12).integer("Rows") == 12
+    assert elements().integer("Rows") is None
+    assert elements(RescaleSlope="1e13").numbers("RescaleSlope") == []
+    assert elements(RescaleSlope=None).numbers("RescaleSlope") == []
+    made = elements()
     made._dataset.add_new("Rows", "LO", "many")
     made._dataset.add_new("Columns", "FD", float("nan"))
     made._dataset.add_new("SamplesPerPixel", "FD", 1.5)
@@ -179,19 +179,19 @@ def test_numbers_are_read_without_trust() -> None:
 
 
 def test_texts_are_read_in_capitals_without_spaces() -> None:
-    assert header(Modality=" cr ").text("Modality") == "CR"
-    assert header(PatientOrientation=["L", "F"]).texts("PatientOrientation") == ["L", "F"]
-    assert header(Modality=None).text("Modality") == ""
-    assert header().texts("Modality") == []
+    assert elements(Modality=" cr ").text("Modality") == "CR"
+    assert elements(PatientOrientation=["L", "F"]).texts("PatientOrientation") == ["L", "F"]
+    assert elements(Modality=None).text("Modality") == ""
+    assert elements().texts("Modality") == []
 
 
 def test_first_item_of_a_sequence_is_found() -> None:
     table = lookup_table([1, 2, 3])
-    found = header(VOILUTSequence=[table, lookup_table([9])]).item("VOILUTSequence")
+    found = elements(VOILUTSequence=[table, lookup_table([9])]).item("VOILUTSequence")
     assert found is not None
     assert found.raw("LUTData") == struct.pack("<3H", 1, 2, 3)
-    assert header(VOILUTSequence=[]).item("VOILUTSequence") is None
-    assert header().item("VOILUTSequence") is None
+    assert elements(VOILUTSequence=[]).item("VOILUTSequence") is None
+    assert elements().item("VOILUTSequence") is None
 
 
 def test_sequence_that_cannot_be_read_is_damage() -> None:

@@ -1,8 +1,8 @@
-"""A DICOM file to a radiograph: the way through the `dicom_*` modules.
+"""A DICOM file to a radiograph: the way through this folder, one step after the other.
 
-`dicom_file` reads the elements, `dicom_header` judges what they say, `dicom_pixels` unpacks the
-stored pixels and `dicom_display` makes them grey. pydicom is imported with the first DICOM file,
-so other formats do not wait for it.
+`reader` finds the elements, `header` reads the facts in them once and refuses what is no chest
+radiograph, `pixels` unpacks the stored pixels and `display` makes them grey. pydicom is imported
+with the first DICOM file, so other formats do not wait for it.
 
 Names, identifiers and dates of a patient are neither logged nor kept, nor part of any message:
 errors from below are not chained, since their texts may quote the header.
@@ -35,25 +35,23 @@ def decode_dicom(data: bytes) -> Radiograph:
     """Decode a DICOM file that `is_dicom` has recognised.
 
     Returns:
-        The image as a viewer would show it, scaled as `dicom_display` says, and the warnings that
-        `dicom_header` finds.
+        The image as a viewer would show it, uint8 with 0 = black, scaled as `display` says, and
+        the warnings that `header` finds.
 
     Raises:
         UnreadableImageError: damaged, of an unknown compression, several frames, no pixels, or by
             its header no chest radiograph. The message holds no name, identifier or date.
     """
     from xray_classifier.dicom.display import to_grey
-    from xray_classifier.dicom.header import check_is_chest_radiograph, find_cautions
-    from xray_classifier.dicom.layout import read_layout
+    from xray_classifier.dicom.header import read_header
     from xray_classifier.dicom.pixels import unpack
     from xray_classifier.dicom.reader import read
 
     try:
         file = read(data, _PREAMBLE + len(_MARK) if data[_PREAMBLE:].startswith(_MARK) else 0)
-        check_is_chest_radiograph(file)
-        layout = read_layout(file.header)
-        image = to_grey(unpack(file, layout), layout, file.header)
-        return Radiograph(image, find_cautions(file.header))
+        header = read_header(file)
+        stored = unpack(header.raw, header.layout)
+        return Radiograph(to_grey(stored, header.display), header.warnings)
     except UnreadableImageError:
         raise
     except Exception:  # whatever broken or lying bytes lead the libraries into  # noqa: BLE001

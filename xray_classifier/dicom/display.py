@@ -15,9 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xray_classifier.dicom.layout import NEGATIVE, PALETTE, Layout
+from xray_classifier.dicom.display_settings import (
+    Colour,
+    DisplaySettings,
+    Grey,
+    LookupTable,
+    Palette,
+    Rescale,
+    Window,
+)
 from xray_classifier.dicom.pixels import StoredPixels
-from xray_classifier.dicom.reader import Header
 from xray_classifier.imaging.radiograph import GreyImage
 
 PERCENTILES = (0.5, 99.5)
@@ -29,26 +36,28 @@ Values = NDArray[np.float64]
 """One number for each possible stored value, from the lowest to the highest."""
 
 
-def to_grey(stored: StoredPixels, layout: Layout, header: Header) -> GreyImage:
+def to_grey(stored: StoredPixels, settings: DisplaySettings | None) -> GreyImage:
     """Make the picture that a viewer would show.
 
     Args:
-        stored: the pixels as stored.
-        layout: how they were stored.
-        header: where lookup tables, windows and padding are found.
+        stored: the pixels as stored, shape (rows, columns); colour also (rows, columns, 3).
+        settings: what their values stand for; None if the file is damaged there.
 
     Returns:
         Shape (rows, columns), uint8, 0 = black.
+
+    Raises:
+        ValueError: there are no settings.
     """
-    if stored.values.ndim == 3:
-        return _luma(stored, layout)
-    if layout.samples == 3:
-        table = _rounded(_values(stored) / (2**stored.bits - 1))
-    elif layout.photometric == PALETTE:
-        table = _palette_table(stored, header)
+    if settings is None:
+        raise ValueError("a damaged lookup table or sequence")
+    if isinstance(settings, Colour):
+        return _luma(stored, settings)
+    if isinstance(settings, Palette):
+        table = _palette_table(stored, settings.table)
     else:
         with np.errstate(over="ignore"):  # a window may be as narrow as it likes
-            table = _grey_table(stored, layout, header)
+            table = _grey_table(stored, settings)
     return table[stored.values]
 
 
@@ -56,40 +65,37 @@ def _values(stored: StoredPixels) -> Values:
     return np.arange(2**stored.bits, dtype=np.float64) + stored.lowest
 
 
-def _luma(stored: StoredPixels, layout: Layout) -> GreyImage:
+def _luma(stored: StoredPixels, settings: Colour) -> GreyImage:
     """Colour to ITU-R BT.601 luma, of which the first channel of YCbCr consists."""
     table = _rounded(_values(stored) / (2**stored.bits - 1))
-    if layout.photometric.startswith("YBR_FULL"):
+    if stored.values.ndim == 2:  # a decoder has made luma of it
+        return table[stored.values]
+    if settings.luma_first:
         return table[stored.values[..., 0]]
     return np.asarray(Image.fromarray(table[stored.values]).convert("L"))
 
 
-def _palette_table(stored: StoredPixels, header: Header) -> GreyImage:
+def _palette_table(stored: StoredPixels, palette: LookupTable) -> GreyImage:
     """Stored value to the luma of its palette entry (C.7.6.3.1.5)."""
-    descriptor = header.words("RedPaletteColorLookupTableDescriptor")
-    entries = np.stack(
-        [
-            _entries(header, f"{ink}PaletteColorLookupTableData", descriptor)
-            for ink in ("Red", "Green", "Blue")
-        ],
-        axis=1,
-    )
-    colours = _rounded(entries[_places(_values(stored), descriptor)] / _highest(descriptor))
+    colours = _rounded(_look_up(_values(stored), palette) / palette.highest)
     return np.asarray(Image.fromarray(colours[np.newaxis]).convert("L"))[0]
 
 
-def _grey_table(stored: StoredPixels, layout: Layout, header: Header) -> GreyImage:
-    padding = _padding(stored, header)
+def _grey_table(stored: StoredPixels, settings: Grey) -> GreyImage:
+    padding = _padding(stored, settings.padding)
     counts = _counts(stored)
     shown = np.where(padding, 0, counts)
-    values, full = _modality(_values(stored), header)
-    shades = _voi(values, header)
-    if shades is None:
+    values, full = _measured(_values(stored), settings.modality)
+    if settings.voi is None:
         black, white = full
         if stored.bits > 8:
             black, white = _range(values, shown if shown.any() else counts, full)
         shades = (values - black) / (white - black)
-    if layout.photometric == NEGATIVE:  # after the window, as the standard has it
+    elif isinstance(settings.voi, Window):
+        shades = _windowed(values, settings.voi)
+    else:
+        shades = _through_table(values, settings.voi)
+    if settings.negative:  # after the window, as the standard has it
         shades = 1 - shades
     table = _rounded(shades)
     table[padding] = 0
@@ -101,17 +107,14 @@ def _rounded(shades: Values) -> GreyImage:
     return np.round(np.clip(shades, 0, 1) * 255).astype(np.uint8)
 
 
-def _padding(stored: StoredPixels, header: Header) -> NDArray[np.bool_]:
-    """Which stored values only fill up the rectangle around the image (C.7.5.1.1.2)."""
-    bounds = np.concatenate(
-        [header.words("PixelPaddingValue")[:1], header.words("PixelPaddingRangeLimit")[:1]]
-    ).astype(np.int64)
-    if stored.lowest < 0:
-        bounds = bounds.astype(np.int16).astype(np.int64)
-    if not header.words("PixelPaddingValue").size:
+def _padding(stored: StoredPixels, padding: tuple[int, int] | None) -> NDArray[np.bool_]:
+    """Which of the possible stored values only fill up the rectangle around the image."""
+    if padding is None:
         return np.zeros(2**stored.bits, np.bool_)
+    bounds = np.array(padding, np.uint16)
+    signed = bounds.astype(np.int16) if stored.lowest < 0 else bounds
     values = _values(stored)
-    return (values >= bounds.min()) & (values <= bounds.max())
+    return (values >= signed.min()) & (values <= signed.max())
 
 
 def _counts(stored: StoredPixels) -> NDArray[np.int64]:
@@ -123,37 +126,29 @@ def _counts(stored: StoredPixels) -> NDArray[np.int64]:
     return counts
 
 
-def _modality(values: Values, header: Header) -> tuple[Values, tuple[float, float]]:
+def _measured(
+    values: Values, modality: LookupTable | Rescale
+) -> tuple[Values, tuple[float, float]]:
     """Stored values to what the device measured (C.11.1), and the range of that."""
-    item = header.item("ModalityLUTSequence")
-    if item is not None:
-        descriptor = item.words("LUTDescriptor")
-        values = _entries(item, "LUTData", descriptor)[_places(values, descriptor)]
-        return values, (0.0, _highest(descriptor))
-    slope, intercept = header.numbers("RescaleSlope"), header.numbers("RescaleIntercept")
-    if slope and slope[0]:
-        values = values * slope[0] + (intercept[0] if intercept else 0)
+    if isinstance(modality, LookupTable):
+        return _look_up(values, modality), (0.0, modality.highest)
+    values = values * modality.slope + modality.intercept
     return values, (values.min(), values.max())
 
 
-def _voi(values: Values, header: Header) -> Values | None:
-    """Measured values to shades from 0 to 1 by the first VOI LUT or window (C.11.2), if any."""
-    item = header.item("VOILUTSequence")
-    if item is not None:
-        descriptor = item.words("LUTDescriptor")
-        entries = _entries(item, "LUTData", descriptor)
-        # Some writers announce 16 bits for a table of 10 or 12.
-        full = _highest(descriptor)
-        return entries[_places(values, descriptor)] / (
-            full if entries.max() > full / 2 else max(entries.max(), 1)
-        )
-    centres, widths = header.numbers("WindowCenter"), header.numbers("WindowWidth")
-    if not centres or not widths or widths[0] <= 0:
-        return None
-    centre, width, function = centres[0], widths[0], header.text("VOILUTFunction")
-    if function == "SIGMOID":
+def _through_table(values: Values, table: LookupTable) -> Values:
+    """Measured values to shades from 0 to 1 by a VOI LUT (C.11.2.1.1)."""
+    # Some writers announce 16 bits for a table of 10 or 12.
+    peak = table.entries.max()
+    return _look_up(values, table) / (table.highest if peak > table.highest / 2 else max(peak, 1))
+
+
+def _windowed(values: Values, window: Window) -> Values:
+    """Measured values to shades by a window (C.11.2.1.2): 0 to 1 inside, beyond that outside."""
+    centre, width = window.centre, window.width
+    if window.function == "SIGMOID":
         return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
-    if function == "LINEAR_EXACT" or width <= 1:
+    if window.function == "LINEAR_EXACT" or width <= 1:
         return (values - centre) / width + 0.5
     return (values - (centre - 0.5)) / (width - 1) + 0.5
 
@@ -172,24 +167,14 @@ def _range(
     return (low, high) if low < high else (black, max(white, black + 1))
 
 
-def _entries(item: Header, keyword: str, descriptor: NDArray[np.uint16]) -> Values:
-    """The entries of a lookup table; 8-bit ones may stand in bytes or in words (C.11.1.1)."""
-    count, raw = int(descriptor[0]) or 2**16, item.raw(keyword) or b""
-    narrow = descriptor[2] <= 8 and len(raw) < 2 * count
-    table = np.frombuffer(raw, np.uint8) if narrow else item.words(keyword)
-    if not 0 < count <= table.size:
-        raise ValueError(f"{table.size} entries of {count}")
-    return table[:count].astype(np.float64)
+def _look_up(values: Values, table: LookupTable) -> Values:
+    """The entry of each value; those outside of the table have its first or last one.
 
-
-def _places(values: Values, descriptor: NDArray[np.uint16]) -> NDArray[np.int64]:
-    """Which entry of a lookup table each value has; those outside have its first or last one."""
-    count, first = int(descriptor[0]) or 2**16, int(descriptor[1])
+    Returns:
+        Shape (values,), of a palette (values, 3).
+    """
+    first = table.first
     if values.min() < 0 and first >= 2**15:
         first -= 2**16
-    return np.clip(np.round(values) - first, 0, count - 1).astype(np.int64)
-
-
-def _highest(descriptor: NDArray[np.uint16]) -> float:
-    """The highest value that the depth of a lookup table allows."""
-    return float(2 ** int(np.clip(descriptor[2], 1, 16)) - 1)
+    places = np.clip(np.round(values) - first, 0, len(table.entries) - 1)
+    return table.entries[places.astype(np.int64)]

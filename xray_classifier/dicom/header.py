@@ -1,16 +1,20 @@
-"""What the header of a DICOM file says about its picture: is it a chest radiograph, of whom, how?
+"""The elements of a DICOM file to the facts that are used, each read once.
 
-Values are compared with the terms of the standard and only those terms are ever quoted, since
-careless writers put a patient's name anywhere.
+Is it a chest radiograph, how is it stored, how is it shown, and what is to be warned of? Values
+are compared with the terms of the standard and only those terms are ever quoted, since careless
+writers put a patient's name anywhere.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 
-from xray_classifier.dicom.reader import DicomFile, Header
+from xray_classifier.dicom.display_settings import DisplaySettings, read_display_settings
+from xray_classifier.dicom.layout import Layout, read_layout
+from xray_classifier.dicom.reader import DicomFile, Elements
 from xray_classifier.errors import RejectedImageError
 
 AGES = range(1, 6)
@@ -18,7 +22,7 @@ AGES = range(1, 6)
 
 # Modality, PS3.3 C.7.3.1.1.1. RG is film that was digitised, DR no term but found for DX. Copies
 # come as OT, HC or SC, and units for fluoroscopy, RF, take plain chest images as well: these and
-# terms that nobody knows are let through with a caution.
+# terms that nobody knows are let through with a warning.
 _RADIOGRAPHS = {"CR", "DX", "RG", "DR"}
 _OTHER_MODALITIES = (
     "AR AS ASMT AU BDUS BI BMD CD CF CP CS CT CTPROTOCOL DD DF DG DM DMS DOC DS EC ECG EEG EMG "
@@ -46,52 +50,71 @@ _NOT_FRONTAL = {"LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAO", "RAO", "LPO", "RP
 _NOT_FRONTAL_PARTS = ("LATERAL", "OBLIQUE", "DECUBITUS", "AXIAL", "LORDOTIC")
 
 
-def check_is_chest_radiograph(file: DicomFile) -> None:
-    """Refuse what is no single picture of a chest by X-rays, naming the tag that says so.
+@dataclass(frozen=True)
+class Header:
+    """What a DICOM file says of its only picture, which is a chest radiograph.
+
+    Attributes:
+        raw: the value of its Pixel Data, never empty.
+        layout: how the pixels are stored there.
+        display: how they are shown; None if a lookup table or another sequence is damaged.
+        warnings: code words of `inference.warnings`.
+    """
+
+    raw: bytes
+    layout: Layout
+    display: DisplaySettings | None
+    warnings: tuple[str, ...]
+
+
+def read_header(file: DicomFile) -> Header:
+    """Read all facts, and refuse what is no single picture of a chest by X-rays.
 
     Raises:
         RejectedImageError: no pixels, another modality, another kind of object or another part
-            of the body.
+            of the body; the message names the tag that says so.
+        UnreadableImageError: the layout is missing or impossible.
     """
-    reason = _lacks_pixels(file) or _is_other_modality(file) or _shows_other_part(file.header)
+    elements = file.elements
+    raw = elements.raw("PixelData") or b""
+    modality, part = elements.text("Modality"), elements.text("BodyPartExamined")
+    reason = (
+        ("" if raw else _lacks_pixels(modality, file.sop_class))
+        or _is_other_modality(modality, file.sop_class)
+        or _shows_other_part(part)
+    )
     if reason:
         raise RejectedImageError(f"{reason} Choose the frontal chest radiograph of the study.")
+    layout = read_layout(file)
+    try:
+        display = read_display_settings(elements, layout)
+        return Header(raw, layout, display, tuple(_find_warnings(elements, modality, part)))
+    except Exception:  # no refusal yet: what is wrong with the pixels says more  # noqa: BLE001
+        return Header(raw, layout, None, ())
 
 
-def find_cautions(header: Header) -> tuple[str, ...]:
-    """Collect the code words of `cautions` for what the header tells about a chest radiograph."""
-    return tuple(_cautions(header))
-
-
-def _lacks_pixels(file: DicomFile) -> str:
-    if file.header.raw("PixelData"):
-        return ""
-    modality = file.header.text("Modality")
+def _lacks_pixels(modality: str, sop_class: str) -> str:
     if modality in _RADIOGRAPHS:
         return "The DICOM file breaks off before its Pixel Data (7FE0,0010), or never had any."
-    kind = f" but is of the class {file.sop_class}" if file.sop_class else ""
+    kind = f" but is of the class {sop_class}" if sop_class else ""
     if modality in _OTHER_MODALITIES.split():
         kind += f", with {modality} as Modality (0008,0060)"
     return f"The DICOM file holds no picture: it has no Pixel Data (7FE0,0010){kind}."
 
 
-def _is_other_modality(file: DicomFile) -> str:
-    modality = file.header.text("Modality")
+def _is_other_modality(modality: str, sop_class: str) -> str:
     if modality in _OTHER_MODALITIES.split():
         return (
             f"The DICOM file is no chest radiograph: its Modality (0008,0060) is {modality}, but "
             "CR, DX or RG is wanted."
         )
-    if modality or not file.sop_class or _RADIOGRAPH_CLASSES.search(file.sop_class):
+    if modality or not sop_class or _RADIOGRAPH_CLASSES.search(sop_class):
         return ""
-    return (
-        f"The DICOM file is no chest radiograph: its SOP Class UID (0008,0016) says "
-        f"{file.sop_class}."
-    )
+    return f"The DICOM file is no chest radiograph: its SOP Class UID (0008,0016) says {sop_class}."
 
 
-def _shows_other_part(header: Header) -> str:
-    part = _other_part(header)
+def _shows_other_part(text: str) -> str:
+    part = _other_part(text)
     return (
         f"The DICOM file shows no chest: its Body Part Examined (0018,0015) is {part}."
         if part
@@ -99,8 +122,7 @@ def _shows_other_part(header: Header) -> str:
     )
 
 
-def _other_part(header: Header) -> str:
-    text = header.text("BodyPartExamined")
+def _other_part(text: str) -> str:
     if _names_chest(text):
         return ""
     words = re.findall("[A-Z]+", text)
@@ -111,48 +133,47 @@ def _names_chest(text: str) -> bool:
     return any(word in text for word in _CHEST)
 
 
-def _cautions(header: Header) -> Iterator[str]:
-    years = full_years(header)
+def _find_warnings(elements: Elements, modality: str, part: str) -> Iterator[str]:
+    years = _full_years(elements)
     if years is not None and years not in AGES:
         yield "age_outside_1_to_5"
-    if not _is_frontal(header):
+    if not _is_frontal(elements):
         yield "view_not_frontal"
-    if header.text("Modality") not in _RADIOGRAPHS:
+    if modality not in _RADIOGRAPHS:
         yield "modality_unusual"
-    part = header.text("BodyPartExamined")
     if part and not _names_chest(part):
         yield "body_part_unclear"
-    if header.text("PresentationIntentType") == "FOR PROCESSING":
+    if elements.text("PresentationIntentType") == "FOR PROCESSING":
         yield "not_for_presentation"
-    if header.text("BurnedInAnnotation") == "YES":
+    if elements.text("BurnedInAnnotation") == "YES":
         yield "burned_in_text"
 
 
-def _is_frontal(header: Header) -> bool:
+def _is_frontal(elements: Elements) -> bool:
     """Whether nothing speaks against a frontal view; many files do not tell."""
-    views = header.texts("ViewPosition")
-    coded = header.item("ViewCodeSequence")
+    views = elements.texts("ViewPosition")
+    coded = elements.item("ViewCodeSequence")
     if coded is not None:
         views += coded.texts("CodeMeaning")
     # Rows of a lateral view run from the front of the patient to the back, or the other way.
-    sideways = header.text("PatientOrientation").startswith(("A", "P"))
+    sideways = elements.text("PatientOrientation").startswith(("A", "P"))
     return not sideways and not any(
         view in _NOT_FRONTAL or view == "LAT" or any(part in view for part in _NOT_FRONTAL_PARTS)
         for view in views
     )
 
 
-def full_years(header: Header) -> int | None:
-    """Tell the age of the patient in completed years, None if the header does not.
+def _full_years(elements: Elements) -> int | None:
+    """Tell the age of the patient in completed years, None if the file does not.
 
     Patient Age (0010,1010) is "004Y", "018M", "060W" or "300D" (PS3.5 6.2). Without it the age
     follows from the dates of birth and study.
     """
-    match = re.fullmatch(r"(\d{1,3})([DWMY])", header.text("PatientAge"))
+    match = re.fullmatch(r"(\d{1,3})([DWMY])", elements.text("PatientAge"))
     if match:
         in_a_year = {"D": 365.25, "W": 365.25 / 7, "M": 12, "Y": 1}
         return int(int(match[1]) / in_a_year[match[2]])
-    birth, study = (_day(header.text(name)) for name in ("PatientBirthDate", "StudyDate"))
+    birth, study = (_day(elements.text(name)) for name in ("PatientBirthDate", "StudyDate"))
     if birth is None or study is None or study < birth:
         return None
     return study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day))

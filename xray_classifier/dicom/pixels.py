@@ -20,7 +20,7 @@ from pydicom import uid
 from pydicom.encaps import generate_fragments, parse_basic_offsets
 
 from xray_classifier.dicom.layout import RGB, SUBSAMPLED, Layout
-from xray_classifier.dicom.reader import DicomFile, name_of
+from xray_classifier.dicom.reader import name_of
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.imaging.metered import MeteredStream
 from xray_classifier.imaging.radiograph import check_scans
@@ -30,7 +30,6 @@ _NATIVE = {
     *(uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian),
 }
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
-_UNDEFINED = 0xFFFFFFFF  # the length of an element that holds compressed fragments
 _MAX_JPEG_2000 = 16 * 2**20  # bytes; OpenJPEG decodes some 6 MB a second on a core
 _END = b"\xff\xd9"  # of a JPEG, JPEG-LS or JPEG 2000 stream
 _END_REACH = 16  # bytes; one of padding may stand behind the end, some writers leave more
@@ -69,35 +68,37 @@ class _Claim:
     lossless: bool = False
 
 
-def unpack(file: DicomFile, layout: Layout) -> StoredPixels:
+def unpack(raw: bytes, layout: Layout) -> StoredPixels:
     """Decode the pixels of a file.
+
+    Args:
+        raw: the value of its Pixel Data, with the fragments' tags where it is compressed.
+        layout: how they are stored.
 
     Raises:
         UnreadableImageError: an unknown compression, too few pixels, a stream that contradicts the
             header or is cut off.
         Exception: of many kinds, where a stream is damaged.
     """
-    compressed = file.header.form("PixelData")[1] == _UNDEFINED
-    if file.syntax in _NATIVE and not compressed:
-        return _from_cells(_native(file, layout), layout)
-    decode = _DECODERS.get(file.syntax)
-    if decode is None or not compressed:
+    if layout.syntax in _NATIVE and not layout.compressed:
+        return _from_cells(_native(raw, layout), layout)
+    decode = _DECODERS.get(layout.syntax)
+    if decode is None or not layout.compressed:
         raise UnreadableImageError(
             "The pixels of the DICOM file are stored in a way that is not known here: Transfer "
-            f"Syntax UID (0002,0010) is {name_of(file.syntax) or 'not one of the standard'}, the "
-            f"pixels are {'' if compressed else 'not '}compressed. Export the radiograph "
+            f"Syntax UID (0002,0010) is {name_of(layout.syntax) or 'not one of the standard'}, the "
+            f"pixels are {'' if layout.compressed else 'not '}compressed. Export the radiograph "
             "uncompressed (Explicit VR Little Endian)."
         )
-    stream = MeteredStream(file.header.raw("PixelData") or b"")
+    stream = MeteredStream(raw)
     parse_basic_offsets(stream)  # nobody needs the offset of the only frame
     return decode(b"".join(generate_fragments(stream)), layout)
 
 
-def _native(file: DicomFile, layout: Layout) -> NDArray[Any]:
+def _native(raw: bytes, layout: Layout) -> NDArray[Any]:
     """Lay out pixels that are not compressed (8.1.1)."""
-    raw = file.header.raw("PixelData") or b""
-    order = "<" if file.header.little_endian else ">"
-    if order == ">" and layout.allocated == 8 and file.header.form("PixelData")[0] == "OW":
+    order = "<" if layout.little_endian else ">"
+    if order == ">" and layout.allocated == 8 and layout.in_words:
         raw = np.frombuffer(raw, "<u2", len(raw) // 2).byteswap().tobytes()
     subsampled = layout.photometric == SUBSAMPLED
     count = layout.rows * layout.columns * (2 if subsampled else layout.samples)

@@ -66,7 +66,7 @@ def _tag(keyword: str) -> int:
     return tag
 
 
-class Header:
+class Elements:
     """The elements of a data set, read without trust: what is missing or malformed is None.
 
     Args:
@@ -117,7 +117,7 @@ class Header:
         order = "<" if self.little_endian else ">"
         return np.frombuffer(raw, f"{order}u2", len(raw) // 2).astype(np.uint16)
 
-    def item(self, keyword: str) -> Header | None:
+    def item(self, keyword: str) -> Elements | None:
         """The first data set of a sequence, None if there is none.
 
         Raises:
@@ -135,7 +135,7 @@ class Header:
             )
         else:
             dataset = element.value[0]
-        return None if dataset is None else Header(dataset, little_endian=self.little_endian)
+        return None if dataset is None else Elements(dataset, little_endian=self.little_endian)
 
     def form(self, keyword: str) -> tuple[str, int]:
         """The type of an element and its length in bytes, as the file gives them."""
@@ -152,12 +152,12 @@ class DicomFile:
     """What is used of a DICOM file.
 
     Attributes:
-        header: the elements in `KEPT`.
+        elements: those in `KEPT`.
         sop_class: what kind of object it is, in the words of the standard; empty if unknown.
         syntax: the transfer syntax, that is byte order and compression.
     """
 
-    header: Header
+    elements: Elements
     sop_class: str
     syntax: UID
 
@@ -195,7 +195,8 @@ def read(data: bytes, start: int) -> DicomFile:
         specific_tags=[_tag(keyword) for keyword in KEPT],
     )
     sop_class = dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
-    return DicomFile(Header(dataset, little_endian=little_endian), name_of(sop_class), syntax)
+    elements = Elements(dataset, little_endian=little_endian)
+    return DicomFile(elements, name_of(sop_class), syntax)
 
 
 def name_of(uid: Any) -> str:
