@@ -15,7 +15,7 @@ from pydicom.uid import (
 
 from tests.support.dicom_files import NAME, bundled, dataset, dicom, written
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.metered import MAX_READS
+from xray_classifier.imaging.limits import MAX_READS
 from xray_classifier.inputs.decoding import decode
 
 NO_DATES = {"PatientBirthDate": None, "StudyDate": None}

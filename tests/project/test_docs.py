@@ -134,7 +134,7 @@ def test_drawing_names_modules_that_exist() -> None:
         ("dicom/display.py", "window"),
         ("inference/warnings.py", "an adult's, for example"),
         ("inputs/decoding.py", "MAX_BYTES = "),
-        ("imaging/radiograph.py", "MAX_PIXELS = "),
+        ("imaging/limits.py", "MAX_PIXELS = "),
         ("models/gate.py", "This does not look like a chest radiograph."),
         ("app/judge.py", "Drop one frontal chest X-ray above to begin."),
     ],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from xray_classifier.dicom.reader import DicomFile, Elements
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.radiograph import check_extent
+from xray_classifier.imaging.limits import check_extent
 
 MAX_SAMPLES = 38_000_000
 """Pixels times channels; OpenJPEG takes 6 bytes for each. A detector has at most 4300 x 4300."""

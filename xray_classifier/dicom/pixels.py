@@ -22,8 +22,7 @@ from pydicom.encaps import generate_fragments, parse_basic_offsets
 from xray_classifier.dicom.layout import RGB, SUBSAMPLED, Layout
 from xray_classifier.dicom.reader import name_of
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.metered import MeteredStream
-from xray_classifier.imaging.radiograph import check_scans
+from xray_classifier.imaging.limits import MeteredStream, check_scans
 
 _NATIVE = {
     *(uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian),

@@ -30,7 +30,7 @@ from pydicom.uid import (
 )
 
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.metered import MeteredStream
+from xray_classifier.imaging.limits import MeteredStream
 
 # pydicom's warnings and logs quote header values, so they are kept from everybody. Set once, since
 # warnings.catch_warnings is not safe with threads.

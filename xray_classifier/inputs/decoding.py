@@ -10,15 +10,15 @@ from PIL import Image, ImageOps
 
 from xray_classifier.dicom.decode import decode_dicom, is_dicom
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.metered import MeteredStream
-from xray_classifier.imaging.radiograph import (
-    GreyImage,
-    Radiograph,
+from xray_classifier.imaging.limits import (
+    MAX_PIECES,
+    MeteredStream,
     check_extent,
     check_scans,
+    count_pieces,
     too_many_pixels,
 )
-from xray_classifier.imaging.tiff_pieces import MAX_PIECES, count_pieces
+from xray_classifier.imaging.radiograph import GreyImage, Radiograph
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_BYTES = 50 * 1024 * 1024

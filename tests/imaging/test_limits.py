@@ -7,8 +7,40 @@ import pytest
 from tests.support.hostile_pictures import plain_tiff
 from tests.support.pictures import encoded, gradient
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.tiff_pieces import count_pieces
+from xray_classifier.imaging import limits
+from xray_classifier.imaging.limits import MeteredStream, check_extent, check_scans, count_pieces
 from xray_classifier.inputs.decoding import decode
+
+# Pixels and scans
+
+
+@pytest.mark.parametrize("size", [(8000, 8000), (32, 32), (2_000_000, 32)])
+def test_extent_within_the_limits_passes(size: tuple[int, int]) -> None:
+    check_extent(*size)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((8000, 8001), "8000 x 8001 pixels; the limit is 64 million in all. Scale it down"),
+        ((31, 500), "31 x 500 pixels; at least 32 x 32 are needed to show a chest"),
+        ((500, 31), "500 x 31 pixels; at least 32 x 32 are needed to show a chest"),
+        ((70_000_000, 1), "70000000 x 1 pixels; the limit is 64 million"),
+    ],
+)
+def test_extent_beyond_the_limits_is_refused(size: tuple[int, int], message: str) -> None:
+    with pytest.raises(UnreadableImageError, match=message):
+        check_extent(*size)
+
+
+def test_scans_count_by_the_pixels_of_each() -> None:
+    stream = b"\xff\xda\0" * 11
+    check_scans(stream, 640_000_000 // 11)
+    with pytest.raises(UnreadableImageError, match="stored in 11 scans, which would take too long"):
+        check_scans(stream, 64_000_000)
+
+
+# Pieces of a TIFF
 
 
 def big_tiff(order: str, count: int) -> bytes:
@@ -53,3 +85,14 @@ def test_tiff_of_very_many_pieces_is_refused_at_once() -> None:
         UnreadableImageError, match=r"stored in 1099511627776 pieces; at most 70000"
     ):
         decode(big_tiff("<", 2**40))
+
+
+# Reads
+
+
+def test_stream_can_be_read_so_many_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_READS", 2)
+    stream = MeteredStream(b"abc")
+    assert stream.read(1) + stream.read(1) == b"ab"
+    with pytest.raises(ValueError, match="over 2 reads"):
+        stream.read(1)

@@ -1,0 +1,122 @@
+"""What of a stranger's picture is decoded: how many pixels, scans, pieces and reads.
+
+Each is told from the file before a decoder spends time or memory on it.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from xray_classifier.errors import UnreadableImageError
+
+MAX_PIXELS = 64_000_000  # 8000 x 8000; radiographs have at most about 4300 x 4300
+MIN_SIDE = 32  # pixels
+MAX_SCANNED = 640_000_000  # pixels times scans; a progressive JPEG has about ten scans
+
+MAX_PIECES = 70_000
+"""One strip for each row, or tiles of 64 x 64, of the largest picture stay far below."""
+
+MAX_READS = 50_000
+"""A radiograph is read in some hundred pieces, a PNG of 50 MB in chunks of 8 KB in 20,000."""
+
+_SCAN = b"\xff\xda"  # begins a scan of a JPEG; within one, 0 follows every 0xFF
+
+_STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
+# By the first four bytes: byte order, where the place of the first directory stands, and the
+# types of that place, of the number of entries and of the number of values in an entry.
+_KINDS = {
+    b"II*\0": ("<", 4, "u4", "u2", "u4"),
+    b"MM\0*": (">", 4, "u4", "u2", "u4"),
+    b"II+\0": ("<", 8, "u8", "u8", "u8"),
+    b"MM\0+": (">", 8, "u8", "u8", "u8"),
+}
+
+
+def check_extent(width: int, height: int) -> None:
+    """Refuse an image that is too large to be decoded or too small to show a chest.
+
+    Raises:
+        UnreadableImageError: over `MAX_PIXELS` in all, or a side under `MIN_SIDE`.
+    """
+    if width * height > MAX_PIXELS:
+        raise UnreadableImageError(too_many_pixels(f"{width} x {height}"))
+    if min(width, height) < MIN_SIDE:
+        raise UnreadableImageError(
+            f"The image has {width} x {height} pixels; at least {MIN_SIDE} x {MIN_SIDE} are "
+            "needed to show a chest. Upload the radiograph in its original size."
+        )
+
+
+def check_scans(stream: bytes, pixels: int) -> None:
+    """Refuse a JPEG of so many scans that decoding takes minutes: each costs as much as all.
+
+    Raises:
+        UnreadableImageError: scans times pixels over `MAX_SCANNED`.
+    """
+    scans = stream.count(_SCAN)
+    if scans * pixels > MAX_SCANNED:
+        raise UnreadableImageError(
+            f"The JPEG image is stored in {scans} scans, which would take too long to decode. "
+            "Save it as plain JPEG or PNG."
+        )
+
+
+def too_many_pixels(extent: str) -> str:
+    """Say that an image is too large to be decoded."""
+    return (
+        f"The image has {extent} pixels; the limit is {MAX_PIXELS // 1_000_000} million "
+        "in all. Scale it down, to about 2000 x 2000 for example."
+    )
+
+
+def count_pieces(data: bytes) -> int:
+    """Count the strips or tiles that the first directory claims.
+
+    Returns:
+        0 also for what is no TIFF, or a broken one: Pillow will say so.
+    """
+    if data[:4] not in _KINDS:
+        return 0
+    order, place, offset, number, count = _KINDS[data[:4]]
+    entry = np.dtype(
+        {
+            "names": ["tag", "count"],
+            "formats": [order + "u2", order + count],
+            "offsets": [0, 4],
+            "itemsize": 12 if count == "u4" else 20,
+        }
+    )
+    try:
+        start = int(np.frombuffer(data, order + offset, 1, place)[0])
+        entries = int(np.frombuffer(data, order + number, 1, start)[0])
+        start += np.dtype(number).itemsize
+        whole = min(entries, (len(data) - start) // entry.itemsize)
+        directory = np.frombuffer(data, entry, whole, start)
+    except (ValueError, OverflowError):  # outside of the file
+        return 0
+    pieces = directory["count"][np.isin(directory["tag"], (_STRIP_OFFSETS, _TILE_OFFSETS))]
+    return int(pieces.max(initial=0))
+
+
+class MeteredStream(io.BytesIO):
+    """Bytes that can be read in so many pieces only.
+
+    Millions of empty elements, chunks or fragments fit into a file; parsing them takes minutes.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._left = MAX_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read on.
+
+        Raises:
+            ValueError: too many pieces were read.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError(f"over {MAX_READS} reads")
+        return super().read(size)
