@@ -32,7 +32,7 @@ def test_shrinking_averages_thin_stripes(axis: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(300, 900), (900, 300)])
-def test_aspect_ratio_is_squeezed_without_crop_or_border(shape: tuple[int, int]) -> None:
+def test_aspect_ratio_is_given_up_without_crop_or_border(shape: tuple[int, int]) -> None:
     height, width = shape
     image = np.zeros(shape, np.uint8)
     image[: height // 2, : width // 2] = 255

@@ -251,7 +251,7 @@ def test_members_that_share_their_bytes_are_a_bomb() -> None:
 
 
 def test_too_much_in_all_is_refused_with_the_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zip_archive, "MAX_UNPACKED", 2**30)
+    monkeypatch.setattr(zip_archive, "MAX_TOTAL_BYTES", 2**30)
     data = zipped({"a": b"1" * 1000})
     infos = dict(Archive(data).members)
     infos["a"].file_size = 3 * 2**30

@@ -21,7 +21,7 @@ from tests.support.markdown_pages import (
 from tests.support.places import ROOT
 from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.inputs.decoding import MAX_BYTES
-from xray_classifier.inputs.zip_archive import MAX_MEMBERS, MAX_RATIO, MAX_UNPACKED
+from xray_classifier.inputs.zip_archive import MAX_MEMBERS, MAX_RATIO, MAX_TOTAL_BYTES
 from xray_classifier.model_card.readme import BLOCKS, marks
 
 LINKS = [(page, link) for page, text in PAGES.items() for link in links(text)]
@@ -85,8 +85,8 @@ def test_warnings_are_listed_as_they_are() -> None:
 
 def test_limits_of_archives_are_those_of_the_code() -> None:
     limits = (
-        f"{MAX_MEMBERS:,} members, {MAX_BYTES // 2**20} MB each, {MAX_UNPACKED // 2**30} GB in all "
-        f"and {MAX_RATIO} times"
+        f"{MAX_MEMBERS:,} members, {MAX_BYTES // 2**20} MB each, {MAX_TOTAL_BYTES // 2**30} GB in "
+        f"all and {MAX_RATIO} times"
     )
     assert limits in PAGES["docs/command-line.md"]
 

@@ -23,7 +23,7 @@ from xray_classifier.imaging.radiograph import GreyImage, Radiograph
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_BYTES = 50 * 1024 * 1024
 
-MAX_UNPACKED = 76_000_000
+MAX_PIXEL_BYTES = 76_000_000
 """Bytes of a decoded picture that is not 8-bit grey; of it up to three copies are made."""
 
 SUPPORTED = "DICOM, JPEG, PNG, WebP, BMP or TIFF"
@@ -46,7 +46,7 @@ def decode(data: bytes) -> Radiograph:
     Returns:
         The image, and for DICOM what its header warns of. EXIF rotation is applied, transparency
         is laid on black, colour becomes luma (ITU-R BT.601), 16 bits are scaled by their range of
-        values; for DICOM see `dicom_display`.
+        values; for DICOM see `dicom.display`.
 
     Raises:
         UnreadableImageError: empty, too large, truncated, of another format or with several
@@ -113,11 +113,11 @@ def _check_depth(image: Image.Image) -> None:
     size = 4 if image.has_transparency_data else _BYTES.get(image.mode, 4)
     if image.format == "WEBP":
         size = 6  # its decoder has canvases of its own
-    if size > 1 and width * height * size > MAX_UNPACKED:
+    if size > 1 and width * height * size > MAX_PIXEL_BYTES:
         raise UnreadableImageError(
             f"The image has {width} x {height} pixels, in colour or of more than 8 bits; the "
-            f"limit for such is {MAX_UNPACKED // size // 1_000_000} million in all. Save it as "
-            "8-bit grey, or scale it down, to about 2000 x 2000 for example."
+            f"limit for such is {MAX_PIXEL_BYTES // size // 1_000_000} million in all. Save it "
+            "as 8-bit grey, or scale it down, to about 2000 x 2000 for example."
         )
 
 

@@ -1,4 +1,4 @@
-"""The files that are to be judged, in folders at any depth."""
+"""The files that are to be classified, in folders at any depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files and ZIP archives to what can be judged: one source for each file, and for each member."""
+"""Files and ZIP archives to what can be decoded: one source for each file, and each member."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """One file to be judged.
+    """One file to be classified.
 
     Attributes:
         name: what its row will bear; for a member of an archive `a.zip!/member`.

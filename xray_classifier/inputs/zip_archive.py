@@ -15,7 +15,7 @@ from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import MAX_BYTES
 
 MAX_MEMBERS = 10_000
-MAX_UNPACKED = 20 * 2**30  # bytes, in all
+MAX_TOTAL_BYTES = 20 * 2**30  # of all members, unpacked
 MAX_RATIO = 100  # a radiograph packs to a third at best; what packs to a hundredth is a bomb
 MAX_READ = 4 * 2**20  # bytes in one go: bounds the directory, which `zipfile` reads at once
 _CHUNK = 2**20
@@ -125,10 +125,10 @@ def _check_limits(members: dict[str, ZipInfo], packed: int) -> None:
             f"The ZIP holds {len(members)} files; the limit is {MAX_MEMBERS}. Divide it into "
             "several."
         )
-    if unpacked > MAX_UNPACKED:
+    if unpacked > MAX_TOTAL_BYTES:
         raise UnreadableImageError(
             f"The ZIP holds {unpacked / 2**30:.1f} GB unpacked; the limit is "
-            f"{MAX_UNPACKED // 2**30} GB. Divide it into several."
+            f"{MAX_TOTAL_BYTES // 2**30} GB. Divide it into several."
         )
     if unpacked > MAX_RATIO * packed:
         raise UnreadableImageError(
