@@ -37,6 +37,10 @@ _KINDS = {
 def check_extent(width: int, height: int) -> None:
     """Refuse an image that is too large to be decoded or too small to show a chest.
 
+    Args:
+        width: in pixels.
+        height: in pixels.
+
     Raises:
         UnreadableImageError: over `MAX_PIXELS` in all, or a side under `MIN_SIDE`.
     """
@@ -52,6 +56,10 @@ def check_extent(width: int, height: int) -> None:
 def check_scans(stream: bytes, pixels: int) -> None:
     """Refuse a JPEG of so many scans that decoding takes minutes: each costs as much as all.
 
+    Args:
+        stream: the JPEG, from its first byte.
+        pixels: width times height.
+
     Raises:
         UnreadableImageError: scans times pixels over `MAX_SCANNED`.
     """
@@ -64,7 +72,7 @@ def check_scans(stream: bytes, pixels: int) -> None:
 
 
 def too_many_pixels(extent: str) -> str:
-    """Say that an image is too large to be decoded."""
+    """Say that an image is too large to be decoded; `extent` is a size in words or figures."""
     return (
         f"The image has {extent} pixels; the limit is {MAX_PIXELS // 1_000_000} million "
         "in all. Scale it down, to about 2000 x 2000 for example."
@@ -72,7 +80,12 @@ def too_many_pixels(extent: str) -> str:
 
 
 def count_pieces(data: bytes) -> int:
-    """Count the strips or tiles that the first directory claims.
+    """Count the strips or tiles that the first directory of a TIFF claims.
+
+    Pillow makes an object of each before it looks at one.
+
+    Args:
+        data: the whole file, of any format.
 
     Returns:
         0 also for what is no TIFF, or a broken one: Pillow will say so.
@@ -101,7 +114,7 @@ def count_pieces(data: bytes) -> int:
 
 
 class MeteredStream(io.BytesIO):
-    """Bytes that can be read in so many pieces only.
+    """A file's bytes that can be read in so many pieces only.
 
     Millions of empty elements, chunks or fragments fit into a file; parsing them takes minutes.
     """
@@ -111,10 +124,10 @@ class MeteredStream(io.BytesIO):
         self._left = MAX_READS
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read on.
+        """Read on, up to `size` bytes or to the end.
 
         Raises:
-            ValueError: too many pieces were read.
+            ValueError: `MAX_READS` pieces were read before.
         """
         self._left -= 1
         if self._left < 0:

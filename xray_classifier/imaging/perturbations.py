@@ -37,38 +37,43 @@ def swap_border(batch: Tensor, rng: np.random.Generator, margin: float) -> Tenso
     Args:
         batch: the images; each lends its border to another one.
         rng: draws who lends to whom.
-        margin: width of the border at each side, as a fraction of the side.
+        margin: width of the border at each side, as a fraction of the side, 0 to 0.5.
     """
     lenders = batch[_derangement(len(batch), rng)]
     return np.where(_centre(batch.shape, margin), batch, lenders)
 
 
 def erase_border(batch: Tensor, rng: np.random.Generator, margin: float) -> Tensor:
-    """Fill the outer part of each image with a random grey."""
+    """Fill the outer part of each image, `margin` of the side wide, with a grey from 0 to .6."""
     grey = rng.uniform(0, 0.6, (len(batch), 1, 1, 1)).astype(np.float32)
     return np.where(_centre(batch.shape, margin), batch, grey)
 
 
 def blank_centre(batch: Tensor, margin: float) -> Tensor:
-    """Fill all but the border with the border's mean: nothing of a lung is left."""
+    """Fill all but the border with its mean: nothing of a lung is left.
+
+    Args:
+        batch: the images.
+        margin: width of the border at each side, as a fraction of the side, above 0 to 0.5.
+    """
     centre = _centre(batch.shape, margin)
     mean = batch.mean(axis=(1, 2, 3), keepdims=True, where=~centre)
     return np.where(centre, mean, batch)
 
 
 def shift_grey(batch: Tensor, brightness: Amount, contrast: Amount) -> Tensor:
-    """Scale the grey levels about .5 by `contrast`, then add `brightness`."""
+    """Scale the grey levels about .5 by `contrast`, then add `brightness`; clip to [0, 1]."""
     shifted = (batch - 0.5) * contrast + (0.5 + brightness)
     return np.clip(shifted, 0, 1).astype(np.float32)
 
 
 def adjust_gamma(batch: Tensor, gamma: Amount) -> Tensor:
-    """Raise the grey levels to the power `gamma`; above 1 darkens."""
+    """Raise the grey levels to the power `gamma`, which is above 0; above 1 darkens."""
     return np.power(batch, gamma).astype(np.float32)
 
 
 def add_noise(batch: Tensor, rng: np.random.Generator, sigma: float) -> Tensor:
-    """Add Gaussian noise with standard deviation `sigma`."""
+    """Add Gaussian noise with standard deviation `sigma`, of a range of 1; clip to [0, 1]."""
     noise = rng.standard_normal(batch.shape, np.float32)
     return np.clip(batch + np.float32(sigma) * noise, 0, 1)
 
@@ -84,7 +89,10 @@ def sharpen(batch: Tensor, radius: float, amount: float) -> Tensor:
 
 
 def shade(batch: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Brighten one side and darken the other, by a ramp of up to `strength` in any direction."""
+    """Brighten one side and darken the other, by a ramp of up to `strength` along each axis.
+
+    Grey levels span 1, and are clipped to [0, 1].
+    """
     height, width = batch.shape[1:3]
     slope_y, slope_x = rng.uniform(-strength, strength, (2, len(batch), 1, 1, 1))
     y = np.linspace(-1, 1, height)[:, None, None]
@@ -119,7 +127,7 @@ def rotate(batch: Tensor, degrees: float) -> Tensor:
 
 
 def crop(batch: Tensor, fraction: float) -> Tensor:
-    """Cut `fraction` of the side off at each edge and enlarge the rest to the same size."""
+    """Cut `fraction` of the side, under 0.5, off at each edge and enlarge the rest to the size."""
 
     def cut(image: Image.Image) -> Image.Image:
         width, height = image.size

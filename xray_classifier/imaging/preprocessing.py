@@ -30,11 +30,24 @@ def resize(image: GreyImage) -> GreyImage:
     """Resize to 500 x 500 with Pillow's antialiased bilinear filter.
 
     The aspect ratio is given up, as in the article: the network was trained on resized images.
+
+    Args:
+        image: shape (height, width), uint8.
+
+    Returns:
+        Shape (500, 500), uint8.
     """
     resized = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     return np.asarray(resized)
 
 
 def scale(resized: GreyImage) -> Tensor:
-    """Scale uint8 pixels by 1/255 and add the channel: (..., 500, 500) to (..., 500, 500, 1)."""
+    """Scale pixels by 1/255 and add the channel.
+
+    Args:
+        resized: one image or several, shape (..., 500, 500), uint8.
+
+    Returns:
+        Shape (..., 500, 500, 1), float32 in [0, 1].
+    """
     return (resized.astype(np.float32) / np.float32(255))[..., np.newaxis]

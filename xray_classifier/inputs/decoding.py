@@ -44,13 +44,14 @@ def decode(data: bytes) -> Radiograph:
             a name.
 
     Returns:
-        The image, and for DICOM what its header warns of. EXIF rotation is applied, transparency
-        is laid on black, colour becomes luma (ITU-R BT.601), 16 bits are scaled by their range of
-        values; for DICOM see `dicom.display`.
+        The image, shape (height, width), uint8, 0 = black, and for DICOM what its header warns of.
+        EXIF rotation is applied, transparency is laid on black, colour becomes luma (ITU-R
+        BT.601), 16 bits are scaled by their range of values; for DICOM see `dicom.display`.
 
     Raises:
         UnreadableImageError: empty, too large, truncated, of another format or with several
-            frames; DICOM also if its header says that it is no chest radiograph.
+            frames. The message is a sentence for people that says what to do.
+        RejectedImageError: a DICOM header that says that it is no chest radiograph.
     """
     if not data:
         raise UnreadableImageError(

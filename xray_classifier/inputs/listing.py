@@ -32,7 +32,12 @@ def list_files(given: Iterable[str]) -> dict[str, Path]:
 
 
 def files_inside(folder: Path) -> Iterator[str]:
-    """List what is to be read, and the folders inside that cannot be listed: each gets a row."""
+    """List what is to be read, and the folders inside that cannot be listed: each gets a row.
+
+    Yields:
+        Paths inside the folder, "/"-separated: files of one folder after the other, sorted, and at
+        the end what is closed.
+    """
     closed: list[str] = []
     for parent, folders, names in os.walk(
         folder, onerror=lambda error: closed.append(error.filename)

@@ -49,7 +49,7 @@ def list_locations(given: Sequence[str]) -> Iterator[str]:
 
 
 def open_location(location: str) -> Path | RemoteFile:
-    """Give what reads a listed file; nothing is opened yet."""
+    """Give what reads a file that `list_locations` found; nothing is opened yet."""
     return RemoteFile(location) if _SCHEME in location else Path(location)
 
 

@@ -37,6 +37,8 @@ class Source:
 def sources_of_files(files: Mapping[str, Readable]) -> Iterator[Source]:
     """Go through files in their order; an archive is opened at its turn, for its members.
 
+    Nothing is raised for a file: what is wrong with it comes when its source is read.
+
     Args:
         files: paths by name; a ZIP archive in an object store is not opened.
     """
@@ -48,7 +50,12 @@ def sources_of_files(files: Mapping[str, Readable]) -> Iterator[Source]:
 
 
 def sources_of_upload(name: str, data: bytes) -> Iterator[Source]:
-    """Give an uploaded file itself, or the members of an uploaded archive."""
+    """Give an uploaded file itself, or the members of an uploaded archive.
+
+    Args:
+        name: as the visitor's browser gives it.
+        data: the whole file; a damaged archive is one source, which raises when it is read.
+    """
     if is_zip(data):
         yield from _members(name, data)
     else:
@@ -61,7 +68,11 @@ def count(sources: Iterable[Source]) -> int:
 
 
 def read_image_file(path: Readable) -> bytes:
-    """Read a file, but no more of it than shows that it is too large."""
+    """Read a file, but no more of it than shows that it is too large: `MAX_BYTES` and one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with path.open("rb") as stream:
         return stream.read(MAX_BYTES + 1)
 

@@ -25,7 +25,7 @@ MARK_LENGTH = 4
 
 
 def is_zip(data: bytes) -> bool:
-    """Tell from the first bytes whether a file is a ZIP archive."""
+    """Tell from the first `MARK_LENGTH` bytes of a file whether it is a ZIP archive."""
     return data.startswith(_MARKS)
 
 
@@ -53,7 +53,10 @@ class Archive:
         _check_limits(self.members, stream.seek(0, io.SEEK_END))
 
     def read(self, name: str) -> bytes:
-        """Unpack one member.
+        """Unpack one member: one of the names in `members`.
+
+        Returns:
+            At most `MAX_BYTES`.
 
         Raises:
             UnreadableImageError: it is damaged, encrypted, too large, an archive itself or packed
