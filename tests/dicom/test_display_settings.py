@@ -12,12 +12,12 @@ from xray_classifier.dicom.display_settings import (
     Colour,
     DisplaySettings,
     Grey,
-    LookupTable,
     Palette,
     Rescale,
     Window,
     read_display_settings,
 )
+from xray_classifier.dicom.elements import LookupTable
 from xray_classifier.dicom.layout import read_layout
 from xray_classifier.dicom.reader import read
 

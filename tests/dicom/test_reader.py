@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from pydicom import Dataset
 from pydicom.uid import JPEG2000, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from tests.support.dicom_files import (
@@ -16,11 +15,10 @@ from tests.support.dicom_files import (
     dataset,
     dicom,
     image_of,
-    lookup_table,
     written,
 )
 from tests.support.pictures import gradient
-from xray_classifier.dicom.reader import KEPT, Elements, name_of, read
+from xray_classifier.dicom.reader import KEPT, name_of, read
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import MAX_BYTES, decode
 
@@ -30,13 +28,6 @@ ROOM = MAX_BYTES - 10_000  # bytes for what a hostile file repeats
 
 CLASS = b"1.2.840.10008.5.1.4.1.1.1\0"
 DEFLATED = str(DeflatedExplicitVRLittleEndian).encode()
-
-
-def elements(**values: object) -> Elements:
-    made = Dataset()
-    for keyword, value in values.items():
-        setattr(made, keyword, value)
-    return Elements(made, little_endian=True)
 
 
 def element(tag: tuple[int, int], kind: bytes, value: bytes) -> bytes:
@@ -159,39 +150,6 @@ def test_nothing_but_what_is_used_is_read() -> None:
     assert {one.keyword for one in found} <= {*KEPT, "SpecificCharacterSet"}
     assert NAME not in str(found)
     assert IDENTIFIER not in str(found)
-
-
-# Values
-
-
-def test_numbers_are_read_without_trust() -> None:
-    assert elements(WindowCenter=["1.5", "2"]).numbers("WindowCenter") == [1.5, 2]
-    assert elements(Rows=12).integer("Rows") == 12
-    assert elements().integer("Rows") is None
-    assert elements(RescaleSlope="1e13").numbers("RescaleSlope") == []
-    assert elements(RescaleSlope=None).numbers("RescaleSlope") == []
-    made = elements()
-    made._dataset.add_new("Rows", "LO", "many")
-    made._dataset.add_new("Columns", "FD", float("nan"))
-    made._dataset.add_new("SamplesPerPixel", "FD", 1.5)
-    for keyword in ("Rows", "Columns", "SamplesPerPixel"):
-        assert made.integer(keyword) is None
-
-
-def test_texts_are_read_in_capitals_without_spaces() -> None:
-    assert elements(Modality=" cr ").text("Modality") == "CR"
-    assert elements(PatientOrientation=["L", "F"]).texts("PatientOrientation") == ["L", "F"]
-    assert elements(Modality=None).text("Modality") == ""
-    assert elements().texts("Modality") == []
-
-
-def test_first_item_of_a_sequence_is_found() -> None:
-    table = lookup_table([1, 2, 3])
-    found = elements(VOILUTSequence=[table, lookup_table([9])]).item("VOILUTSequence")
-    assert found is not None
-    assert found.raw("LUTData") == struct.pack("<3H", 1, 2, 3)
-    assert elements(VOILUTSequence=[]).item("VOILUTSequence") is None
-    assert elements().item("VOILUTSequence") is None
 
 
 def test_sequence_that_cannot_be_read_is_damage() -> None:

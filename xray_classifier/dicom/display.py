@@ -19,11 +19,11 @@ from xray_classifier.dicom.display_settings import (
     Colour,
     DisplaySettings,
     Grey,
-    LookupTable,
     Palette,
     Rescale,
     Window,
 )
+from xray_classifier.dicom.elements import LookupTable
 from xray_classifier.dicom.pixels import StoredPixels
 from xray_classifier.imaging.radiograph import GreyImage
 

@@ -4,30 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from xray_classifier.dicom.elements import Elements, LookupTable
 from xray_classifier.dicom.layout import NEGATIVE, PALETTE, Layout
-from xray_classifier.dicom.reader import Elements
-
-_INKS = ("Red", "Green", "Blue")
-
-
-@dataclass(frozen=True)
-class LookupTable:
-    """A lookup table (C.11.1.1), proven to have the entries that it announces.
-
-    Attributes:
-        entries: shape (count,), or (count, 3) for a palette; float64 from 0 to 65,535, for 1 to
-            65,536 values that follow each other.
-        first: the value of the first entry as an unsigned number, 0 to 65,535: of a table that
-            begins below 0 it is 65,536 too much.
-        highest: the highest entry that the announced depth allows, 1 to 65,535.
-    """
-
-    entries: NDArray[np.float64]
-    first: int
-    highest: float
 
 
 @dataclass(frozen=True)
@@ -97,13 +75,7 @@ def read_display_settings(elements: Elements, layout: Layout) -> DisplaySettings
     if layout.samples == 3:
         return Colour(luma_first=layout.photometric.startswith("YBR_FULL"))
     if layout.photometric == PALETTE:
-        return Palette(
-            _read_table(
-                elements,
-                "RedPaletteColorLookupTableDescriptor",
-                *(f"{ink}PaletteColorLookupTableData" for ink in _INKS),
-            )
-        )
+        return Palette(elements.palette())
     return Grey(
         modality=_read_modality(elements),
         voi=_read_voi(elements),
@@ -113,9 +85,9 @@ def read_display_settings(elements: Elements, layout: Layout) -> DisplaySettings
 
 
 def _read_modality(elements: Elements) -> LookupTable | Rescale:
-    item = elements.item("ModalityLUTSequence")
-    if item is not None:
-        return _read_table(item, "LUTDescriptor", "LUTData")
+    table = elements.lookup_table("ModalityLUTSequence")
+    if table is not None:
+        return table
     slope, intercept = elements.numbers("RescaleSlope"), elements.numbers("RescaleIntercept")
     if slope and slope[0]:
         return Rescale(slope[0], intercept[0] if intercept else 0.0)
@@ -123,9 +95,9 @@ def _read_modality(elements: Elements) -> LookupTable | Rescale:
 
 
 def _read_voi(elements: Elements) -> LookupTable | Window | None:
-    item = elements.item("VOILUTSequence")
-    if item is not None:
-        return _read_table(item, "LUTDescriptor", "LUTData")
+    table = elements.lookup_table("VOILUTSequence")
+    if table is not None:
+        return table
     centres, widths = elements.numbers("WindowCenter"), elements.numbers("WindowWidth")
     if not centres or not widths or widths[0] <= 0:
         return None
@@ -137,24 +109,3 @@ def _read_padding(elements: Elements) -> tuple[int, int] | None:
     if not value.size:
         return None
     return int(value[0]), int(limit[0] if limit.size else value[0])
-
-
-def _read_table(elements: Elements, descriptor: str, *columns: str) -> LookupTable:
-    announced, first, depth = (int(word) for word in elements.words(descriptor)[:3])
-    count = announced or 2**16
-    entries = [_read_entries(elements, keyword, count, depth) for keyword in columns]
-    return LookupTable(
-        entries=entries[0] if len(entries) == 1 else np.stack(entries, axis=1),
-        first=first,
-        highest=float(2 ** min(max(depth, 1), 16) - 1),
-    )
-
-
-def _read_entries(elements: Elements, keyword: str, count: int, depth: int) -> NDArray[np.float64]:
-    """Read the entries of a lookup table; 8-bit ones may stand in bytes or in words."""
-    raw = elements.raw(keyword) or b""
-    narrow = depth <= 8 and len(raw) < 2 * count
-    entries = np.frombuffer(raw, np.uint8) if narrow else elements.words(keyword)
-    if entries.size < count:
-        raise ValueError(f"{entries.size} entries of {count}")
-    return entries[:count].astype(np.float64)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from xray_classifier.dicom.display_settings import DisplaySettings, read_display_settings
+from xray_classifier.dicom.elements import Elements
 from xray_classifier.dicom.layout import Layout, read_layout
-from xray_classifier.dicom.reader import DicomFile, Elements
+from xray_classifier.dicom.reader import DicomFile
 from xray_classifier.errors import RejectedImageError
 
 AGES = range(1, 6)

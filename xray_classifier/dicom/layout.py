@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xray_classifier.dicom.reader import DicomFile, Elements
+from xray_classifier.dicom.elements import Elements
+from xray_classifier.dicom.reader import DicomFile
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.imaging.limits import check_extent
 
