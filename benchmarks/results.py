@@ -1,4 +1,4 @@
-"""Figures to a table for people and to the JSON that the tables of docs/performance.md are made of."""
+"""Figures to a table for people, and to the JSON behind the tables of docs/performance.md."""
 
 from __future__ import annotations
 

@@ -172,6 +172,7 @@ def test_damaged_sequence_is_refused(name: str) -> None:
     [
         ({"Modality": "CT"}, r"Modality \(0008,0060\) is CT"),
         ({"Rows": 31}, "80 x 31 pixels; at least 32"),
+        ({"NumberOfFrames": 2}, "holds 2 frames"),
         ({"PixelData": bytes(4000)}, "holds 4000 bytes of pixels"),
     ],
 )
@@ -181,6 +182,16 @@ def test_what_says_more_goes_before_a_damaged_sequence(
 ) -> None:
     with pytest.raises(UnreadableImageError, match=message):
         decode(damaged(name, **tags))
+
+
+def test_another_modality_goes_before_an_impossible_layout() -> None:
+    with pytest.raises(UnreadableImageError, match=r"Modality \(0008,0060\) is CT"):
+        decode(dicom(Modality="CT", Rows=None, NumberOfFrames=2))
+
+
+def test_impossible_layout_goes_before_missing_pixels() -> None:
+    with pytest.raises(UnreadableImageError, match="holds 2 frames"):
+        decode(dicom(NumberOfFrames=2, PixelData=bytes(40)))
 
 
 # Age

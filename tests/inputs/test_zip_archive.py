@@ -15,7 +15,13 @@ from tests.support.pictures import encoded, gradient, zipped
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs import zip_archive
 from xray_classifier.inputs.decoding import MAX_BYTES
-from xray_classifier.inputs.zip_archive import MAX_MEMBERS, MAX_READ, Archive, is_hidden, is_zip
+from xray_classifier.inputs.zip_archive import (
+    MAX_MEMBERS,
+    MAX_DIRECTORY,
+    Archive,
+    is_hidden,
+    is_zip,
+)
 
 
 def unreadable(member: str, data: bytes) -> str:
@@ -227,8 +233,8 @@ def test_too_many_members_are_refused_with_their_number() -> None:
 
 
 def test_directory_beyond_all_reason_is_not_even_read() -> None:
-    data = bytearray(b"PK\x03\x04" + b"\0" * (MAX_READ + 1))
-    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, MAX_READ + 1, 4, 0)
+    data = bytearray(b"PK\x03\x04" + b"\0" * (MAX_DIRECTORY + 1))
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, MAX_DIRECTORY + 1, 4, 0)
     message = refused(bytes(data) + end)
     assert message.startswith("The ZIP's list of files takes 4.0 MB; the limit is 4 MB.")
 

@@ -216,8 +216,8 @@ def test_a_malformed_url_is_named(path: Path, source: str) -> None:
 
 
 @pytest.mark.parametrize("source", [None, ""])
-def test_without_a_source_the_message_leads_to_the_readme(path: Path, source: str | None) -> None:
-    with pytest.raises(ModelUnavailableError, match=r"tiny\.keras is missing.*README describes"):
+def test_without_a_source_the_message_leads_to_the_page(path: Path, source: str | None) -> None:
+    with pytest.raises(ModelUnavailableError, match=r"tiny\.keras is missing.*docs/deployment\.md"):
         fetch(spec_of(), path, source)
 
 

@@ -17,7 +17,7 @@ from xray_classifier.inputs.decoding import MAX_BYTES
 MAX_MEMBERS = 10_000
 MAX_TOTAL_BYTES = 20 * 2**30  # of all members, unpacked
 MAX_RATIO = 100  # a radiograph packs to a third at best; what packs to a hundredth is a bomb
-MAX_READ = 4 * 2**20  # bytes in one go: bounds the directory, which `zipfile` reads at once
+MAX_DIRECTORY = 4 * 2**20  # bytes in one go: bounds the directory, which `zipfile` reads at once
 _CHUNK = 2**20
 
 _MARKS = (b"PK\x03\x04", b"PK\x05\x06")  # the first member, or the end of an empty archive
@@ -84,10 +84,10 @@ class Archive:
 
 class _BoundedReader(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > MAX_READ:
+        if size is not None and size > MAX_DIRECTORY:
             raise UnreadableImageError(
                 f"The ZIP's list of files takes {size / 2**20:.1f} MB; the limit is "
-                f"{MAX_READ // 2**20} MB. Divide it into several."
+                f"{MAX_DIRECTORY // 2**20} MB. Divide it into several."
             )
         return super().read(size)
 

@@ -29,7 +29,7 @@ def fetch(spec: ModelSpec, path: Path, source: str | None) -> None:
     if not source:
         raise ModelUnavailableError(
             f"The model file {path} is missing, and nothing says where to fetch it. Restore it "
-            "from the repository, or set the Google Drive id or URL as docs/deployment.md describes."
+            "from the repository, or set the Google Drive id or URL as docs/deployment.md says."
         )
     import gdown
 
