@@ -16,8 +16,8 @@ from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs import zip_archive
 from xray_classifier.inputs.decoding import MAX_BYTES
 from xray_classifier.inputs.zip_archive import (
-    MAX_MEMBERS,
     MAX_DIRECTORY,
+    MAX_MEMBERS,
     Archive,
     is_hidden,
     is_zip,
