@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
 
 from streamlit.testing.v1 import AppTest
 
 from xray_classifier.app.charts import CURVES, chart_of
+from xray_classifier.records.evaluation import Curves, ReliabilityPoint
 
 
-def script(key: str, points: list[list[float]] | None) -> None:
+def script(key: str, points: object) -> None:
     from xray_classifier.app.charts import CURVES, show_curve
 
-    show_curve(CURVES[key], points)
+    show_curve(CURVES[key], points)  # type: ignore[arg-type]  # no import is known out there
 
 
-def drawn(key: str, points: list[list[float]] | None) -> AppTest:
+def drawn(key: str, points: Sequence[Any]) -> AppTest:
     page = AppTest.from_function(script, args=(key, points), default_timeout=30).run()
     assert not page.exception
     return page
 
 
 def test_points_are_drawn_with_how_to_read_them() -> None:
-    page = drawn("reliability", [[0.1, 0.2, 70], [0.9, 0.8, 70]])
+    page = drawn("reliability", [ReliabilityPoint(0.1, 0.2, 70), ReliabilityPoint(0.9, 0.8, 70)])
     assert page.subheader[0].value == "Reliability"
     assert "lie on the dashed line" in page.caption[0].value
     chart = page.get("vega_lite_chart") or page.get("arrow_vega_lite_chart")
@@ -31,9 +35,7 @@ def test_points_are_drawn_with_how_to_read_them() -> None:
 
 
 def test_curve_that_was_not_measured_is_said() -> None:
-    none: list[list[float]] = []
-    for points in (None, none):
-        assert drawn("roc", points).markdown[0].value == "Not measured."
+    assert drawn("roc", ()).markdown[0].value == "Not measured."
 
 
 def test_axes_are_named_and_bounded() -> None:
@@ -55,3 +57,11 @@ def test_pointing_at_a_point_shows_every_number_of_it() -> None:
 
 def test_chart_is_plain_json() -> None:
     assert json.loads(json.dumps(chart_of(CURVES["roc"]))) == chart_of(CURVES["roc"])
+
+
+def test_columns_are_numbers_of_the_points_that_are_recorded() -> None:
+    kinds = get_type_hints(Curves)
+    assert CURVES.keys() == kinds.keys()
+    for key, curve in CURVES.items():
+        point, _ = get_args(kinds[key])
+        assert [*curve.columns] == [entry.name for entry in fields(point)]

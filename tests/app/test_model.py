@@ -11,23 +11,33 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.support.processes import printed
+from tests.support.recorded import POINT_FIGURES, SUMMARY
 from xray_classifier.app import model
+from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.models import gate, loading
+from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import ModelSpec
+from xray_classifier.records.evaluation import (
+    Confusion,
+    CoveragePoint,
+    Curves,
+    ReliabilityPoint,
+    RocPoint,
+)
 
 SPEC = ModelSpec("tiny", "A tiny model", "tiny.keras", sha256="ab" * 32, bytes=1)
-SUMMARY = {
-    "images": 1200,
-    "patients": 800,
-    "threshold": 0.4,
-    "confusion": [[90, 10], [5, 1095]],
-    "figures": {"accuracy": [0.9875, 0.97, 0.99], "auc": [0.995, 0.99, 0.999]},
-}
-CURVES = {
-    "roc": [[0, 0], [0.1, 0.9], [1, 1]],
-    "reliability": [[0.1, 0.2, 80], [0.9, 0.8, 80]],
-    "coverage": [[0.5, 1], [1, 0.98]],
-}
+MEASURED = replace(
+    SUMMARY,
+    images=1200,
+    patients=800,
+    threshold=0.4,
+    confusion=Confusion(90, 10, 5, 1095),
+)
+CURVES = Curves(
+    (RocPoint(0, 0), RocPoint(0.1, 0.9), RocPoint(1, 1)),
+    (ReliabilityPoint(0.1, 0.2, 80), ReliabilityPoint(0.9, 0.8, 80)),
+    (CoveragePoint(0.5, 1), CoveragePoint(1, 0.98)),
+)
 
 
 def script(name: str) -> None:
@@ -75,20 +85,23 @@ def test_shipped_model_is_shown_with_its_hash_and_where_it_fails() -> None:
 def test_figures_come_with_counts_intervals_and_confusion(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    page = shown(monkeypatch, tmp_path, {"chest_xray/test": SUMMARY})
+    page = shown(monkeypatch, tmp_path, {"chest_xray/test": MEASURED})
     assert "**A tiny model** (`tiny`, `abababab`)" in texts(page)
     assert "1,200 images of 800 patients" in texts(page)
     assert "threshold of 40 %" in texts(page)
     figures, confusion = (table.value for table in page.table[:2])
-    assert figures["value"].tolist() == ["98.8 %", "0.995"]
-    assert figures["95 % interval"].tolist() == ["97.0 % to 99.0 %", "0.990 to 0.999"]
+    assert figures["value"].tolist() == ["0.512", "70.0 %", "66.7 %", "75.0 %", "0.812"]
+    assert figures["95 % interval"].tolist()[1] == "55.0 % to 85.0 %"
     assert confusion["called pneumonia"].tolist() == ["10", "1,095"]
 
 
 def test_curves_are_drawn_where_they_were_measured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    results = {"chest_xray/test": SUMMARY | {"curves": CURVES}, "adult_nih/all": SUMMARY}
+    results = {
+        "chest_xray/test": replace(MEASURED, curves=CURVES),
+        "adult_nih/all": MEASURED,
+    }
     page = shown(monkeypatch, tmp_path, results)
     assert charts(page) == 3
     assert "Not measured." not in texts(page)
@@ -125,22 +138,23 @@ def test_model_card_is_shown_where_there_is_one(
     assert "Intended use" in page.expander[0].markdown[0].value
 
 
-FIGURES = {"sensitivity": [0.95, 0.9, 0.98], "specificity": [0.8, 0.7, 0.9]}
-POINT = {"threshold": 0.6, "band": [0.4, 0.75], "criterion": "equal", "out_of_fold": FIGURES}
-
-
 def test_operating_points_are_shown_for_each_data(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    measured = SUMMARY | {"operating_points": {"balanced": FIGURES, "screening": FIGURES}}
+    points = dict.fromkeys(("balanced", "screening"), POINT_FIGURES)
     monkeypatch.setattr(
         sys.modules[__name__],
         "SPEC",
         replace(
-            SPEC, operating_points={"balanced": POINT, "screening": POINT | {"threshold": 0.5}}
+            SPEC,
+            operating_points=(
+                OperatingPoint("balanced", 0.6, 0.4, 0.75, "equal", POINT_FIGURES),
+                OperatingPoint("screening", 0.5, 0.4, 0.75, "equal", POINT_FIGURES),
+            ),
         ),
     )
-    page = shown(monkeypatch, tmp_path, {"chest_xray/test": measured})
+    found = replace(MEASURED, operating_points=points)
+    page = shown(monkeypatch, tmp_path, {"chest_xray/test": found})
     assert [element.value for element in page.subheader][-2:] == [
         "Operating points, where they were fitted, out of fold",
         "Operating points, official test set",
@@ -172,3 +186,12 @@ def test_page_needs_no_framework() -> None:
         "print({'keras', 'tensorflow'} & sys.modules.keys())"
     )
     assert printed(program) == "set()"
+
+
+def test_damaged_report_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(kind: type, spec: ModelSpec) -> None:
+        raise ModelUnavailableError("stress/tiny.json is not valid JSON.")
+
+    monkeypatch.setattr(model, "read_report", fail)
+    page = drawn("default")
+    assert page.error[0].value == "stress/tiny.json is not valid JSON."

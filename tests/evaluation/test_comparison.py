@@ -26,19 +26,19 @@ def test_equal_models_do_not_differ() -> None:
 
 
 def test_delong_variance_by_hand() -> None:
-    # Placements of the ill: (2, 3, 4, 3) / 4 ... computed pair by pair here.
+    # Placements of the positives: (2, 3, 4, 3) / 4 ... computed pair by pair here.
     ours = np.array([0.1, 0.4, 0.35, 0.6, 0.3, 0.7, 0.8, 0.9])
     other = np.array([0.5, 0.2, 0.3, 0.6, 0.4, 0.1, 0.7, 0.8])
 
     def placements(scores: Any) -> tuple[list[float], list[float]]:
-        well, ill = scores[:4], scores[4:]
-        wins = (ill[:, None] > well[None, :]) + 0.5 * (ill[:, None] == well[None, :])
+        negative, positive = scores[:4, None], scores[4:, None]
+        wins = (positive > negative.T) + 0.5 * (positive == negative.T)
         return wins.mean(axis=1).tolist(), wins.mean(axis=0).tolist()
 
-    (a_ill, a_well), (b_ill, b_well) = placements(ours), placements(other)
-    covariance = np.cov([a_ill, b_ill]) / 4 + np.cov([a_well, b_well]) / 4
+    (a_pos, a_neg), (b_pos, b_neg) = placements(ours), placements(other)
+    covariance = np.cov([a_pos, b_pos]) / 4 + np.cov([a_neg, b_neg]) / 4
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    z = (np.mean(a_ill) - np.mean(b_ill)) / np.sqrt(variance)
+    z = (np.mean(a_pos) - np.mean(b_pos)) / np.sqrt(variance)
     from scipy.stats import norm
 
     assert delong(LABELS, ours, other) == pytest.approx(2 * norm.sf(abs(z)))
@@ -55,9 +55,11 @@ def test_delong_p_is_uniform_where_models_are_equally_good() -> None:
 
 
 def test_comparison_bears_paired_intervals() -> None:
-    found = compare(LABELS, PATIENTS, (PERFECT, 0.5), (POOR, 0.5))
-    value, low, high = found["difference"]["accuracy"]
-    assert value == pytest.approx(3 / 8)
-    assert 0 <= low < value < high <= 1
-    assert found["mcnemar_p"] == pytest.approx(0.25)
-    assert set(found["difference"]) == {"accuracy", "sensitivity", "specificity", "auc"}
+    found = compare(LABELS, PATIENTS, (PERFECT, 0.5), (POOR, 0.5), "poor")
+    less = found.difference
+    assert less.accuracy.value == pytest.approx(3 / 8)
+    assert 0 <= less.accuracy.low < less.accuracy.value < less.accuracy.high <= 1
+    assert (less.sensitivity.value, less.specificity.value) == pytest.approx((1 / 4, 1 / 2))
+    assert found.mcnemar_p == pytest.approx(0.25)
+    assert found.delong_p == delong(LABELS, PERFECT, POOR)
+    assert found.model == "poor"

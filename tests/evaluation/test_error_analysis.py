@@ -12,6 +12,7 @@ from xray_classifier.evaluation.error_analysis import (
     against,
     by_etiology,
     byte_size_auc,
+    curves,
     errors,
     operating_points,
     rejections,
@@ -19,6 +20,7 @@ from xray_classifier.evaluation.error_analysis import (
 )
 from xray_classifier.evaluation.evaluate import Evaluation
 from xray_classifier.models.gate import Gate
+from xray_classifier.records.evaluation import GateCounts, Misjudged
 
 PROBABILITIES = np.array([0.1, 0.75, 0.2, 0.9, 0.65, 0.95])
 
@@ -49,22 +51,22 @@ def evaluation(tmp_path: Path) -> Evaluation:
 
 
 def test_operating_points_are_measured_by_name(evaluation: Evaluation) -> None:
-    found = operating_points(evaluation, pointed_classifier().spec)
+    found = operating_points(evaluation, pointed_classifier().spec.operating_points)
     assert found.keys() == {"balanced", "screening"}
-    assert found["balanced"]["sensitivity"][0] == pytest.approx(2 / 3)
-    assert found["balanced"]["specificity"][0] == pytest.approx(2 / 3)
-    assert found["balanced"]["undecided"][0] == pytest.approx(2 / 6)  # .75 and .65
-    assert found["balanced"]["decided_right"][0] == 1
-    assert found["screening"]["sensitivity"][0] == 1
+    assert found["balanced"].sensitivity.value == pytest.approx(2 / 3)
+    assert found["balanced"].specificity.value == pytest.approx(2 / 3)
+    assert found["balanced"].undecided.value == pytest.approx(2 / 6)  # .75 and .65
+    assert found["balanced"].decided_right.value == 1
+    assert found["screening"].sensitivity.value == 1
 
 
 def test_kinds_of_pneumonia_are_measured_apart(evaluation: Evaluation) -> None:
     found = by_etiology(evaluation)
-    assert found["bacteria"]["images"] == 2
-    assert found["bacteria"]["sensitivity"][0] == 0.5
-    assert found["virus"]["images"] == 1
-    assert found["virus"]["sensitivity"][0] == 1
-    assert found["virus"]["auc"][0] == 1
+    assert found["bacteria"].images == 2
+    assert found["bacteria"].sensitivity.value == 0.5
+    assert found["virus"].images == 1
+    assert found["virus"].sensitivity.value == 1
+    assert found["virus"].auc.value == 1
 
 
 def test_kinds_are_left_out_where_names_do_not_tell(evaluation: Evaluation) -> None:
@@ -77,39 +79,34 @@ def test_kinds_are_left_out_where_names_do_not_tell(evaluation: Evaluation) -> N
 
 def test_size_of_the_files_alone_tells_the_classes_of_this_set(evaluation: Evaluation) -> None:
     sizes = [sample.path.stat().st_size for sample in evaluation.samples]
-    wins = [(s > ill) + 0.5 * (s == ill) for s in sizes[:3] for ill in sizes[3:]]
+    wins = [(s > other) + 0.5 * (s == other) for s in sizes[:3] for other in sizes[3:]]
     assert byte_size_auc(evaluation) == pytest.approx(np.mean(wins))
 
 
 def test_errors_are_listed_by_file_name(evaluation: Evaluation) -> None:
-    assert errors(evaluation) == [
-        {"file": "IM-0002-0001.png", "label": "normal", "probability": 0.75},
-        {"file": "person2_bacteria_2.png", "label": "pneumonia", "probability": 0.65},
-    ]
+    assert errors(evaluation) == (
+        Misjudged("IM-0002-0001.png", "normal", 0.75),
+        Misjudged("person2_bacteria_2.png", "pneumonia", 0.65),
+    )
 
 
 def test_rejections_are_counted_apart(evaluation: Evaluation, tiny_gate: Gate) -> None:
-    assert rejections(evaluation, tiny_gate) == {
-        "rejected": 1,
-        "flagged": 1,
-        "rejected_files": ["person3_virus_3.png"],
-    }
+    assert rejections(evaluation, tiny_gate) == GateCounts(1, 1, ("person3_virus_3.png",))
 
 
 def test_baseline_is_compared_at_its_own_threshold(evaluation: Evaluation) -> None:
     baseline = Evaluation(evaluation.samples, np.full(6, 0.6), 0.5)  # calls all of them
     found = against(evaluation, baseline, "article")
-    assert found["model"] == "article"
-    assert found["difference"]["accuracy"][0] == pytest.approx(4 / 6 - 3 / 6)
+    assert found.model == "article"
+    assert found.difference.accuracy.value == pytest.approx(4 / 6 - 3 / 6)
 
 
 def test_review_answers_everything(evaluation: Evaluation, tiny_gate: Gate) -> None:
     found = review(evaluation, pointed_classifier().spec, tiny_gate)
-    assert found.keys() == {
-        "operating_points",
-        "etiology",
-        "byte_size_auc",
-        "gate",
-        "errors",
-        "curves",
-    }
+    assert found.figures == evaluation.summary.figures
+    assert found.operating_points.keys() == {"balanced", "screening"}
+    assert found.etiology.keys() == {"bacteria", "virus"}
+    assert found.byte_size_auc == byte_size_auc(evaluation)
+    assert found.gate == rejections(evaluation, tiny_gate)
+    assert found.errors == errors(evaluation)
+    assert found.curves == curves(evaluation)

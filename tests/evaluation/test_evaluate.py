@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ from xray_classifier.evaluation.evaluate import (
 from xray_classifier.evaluation.metrics import patient_intervals
 from xray_classifier.inference.pipeline import classify
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.records.evaluation import Confusion, EvaluationReport, named_estimates
+from xray_classifier.records.json_files import read_record
 
 # Greys of the test images, each of its own patient. The tiny model calls pneumonia above 127.5.
 NORMAL, PNEUMONIA = (20, 100, 150), (50, 160, 180, 240)
@@ -167,29 +168,30 @@ def test_probabilities_are_those_of_the_page(
 
 def test_summary_holds_the_figures_with_their_intervals(evaluation: Evaluation) -> None:
     summary = evaluation.summary
-    assert summary.keys() == {
-        "images",
-        "patients",
-        "data_sha256",
-        "threshold",
-        "confusion",
-        "figures",
-    }
-    assert (summary["images"], summary["patients"], summary["threshold"]) == (7, 7, 0.5)
-    assert summary["data_sha256"] == fingerprint(evaluation.samples)
-    assert summary["confusion"] == [[2, 1], [1, 3]]
-    values = {name: value for name, (value, _, _) in summary["figures"].items()}
-    assert values["accuracy"] == pytest.approx(5 / 7)
-    assert values["sensitivity"] == pytest.approx(3 / 4)
-    assert values["specificity"] == pytest.approx(2 / 3)
-    assert values["auc"] == pytest.approx(10 / 12)  # 50 < 100, 50 < 150
-    for value, low, high in summary["figures"].values():
-        assert low <= value <= high
+    assert (summary.images, summary.patients, summary.threshold) == (7, 7, 0.5)
+    assert summary.data_sha256 == fingerprint(evaluation.samples)
+    assert summary.confusion == Confusion(2, 1, 1, 3)
+    figures = named_estimates(summary.figures)
+    assert [*figures] == [
+        "loss",
+        "accuracy",
+        "sensitivity",
+        "specificity",
+        "auc",
+        "brier",
+        "ece",
+    ]
+    assert figures["accuracy"].value == pytest.approx(5 / 7)
+    assert figures["sensitivity"].value == pytest.approx(3 / 4)
+    assert figures["specificity"].value == pytest.approx(2 / 3)
+    assert figures["auc"].value == pytest.approx(10 / 12)  # 50 < 100, 50 < 150
+    for name, figure in figures.items():
+        assert figure.low <= figure.value <= figure.high, name
 
 
 def test_summary_counts_patients_not_images(drawn: Path, tiny_classifier: Classifier) -> None:
     samples = samples_of_split(drawn, "train")[:2] + samples_of_split(drawn, "train")[-2:]
-    assert evaluate(samples, tiny_classifier).summary["patients"] == 2
+    assert evaluate(samples, tiny_classifier).summary.patients == 2
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ def test_evaluation_writes_exactly_its_files(written: Path, evaluation: Evaluati
             picture.load()
             assert picture.format == "PNG"
             assert min(picture.size) > 300
-    assert json.loads((written / "metrics.json").read_text()) == evaluation.summary
+    assert read_record(written / "metrics.json", EvaluationReport) == evaluation.summary
 
 
 def test_predictions_are_a_table_of_all_images(written: Path) -> None:

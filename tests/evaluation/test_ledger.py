@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import copy
+import inspect
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -8,26 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.recorded import SUMMARY, trained
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.evaluation.ledger import LEDGER, describe, record
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
 from xray_classifier.paths import MODEL_FOLDER
 
 HEADING = "# Looks\n\n| date | ... |\n| --- | --- |\n"
-SUMMARY: dict[str, Any] = {
-    "images": 10,
-    "patients": 7,
-    "data_sha256": "cd" * 32,
-    "threshold": 0.5,
-    "confusion": [[3, 1], [2, 4]],
-    "figures": {
-        "loss": [0.51234, 0.4, 0.6],
-        "accuracy": [0.7, 0.55, 0.85],
-        "sensitivity": [0.66667, 0.5, 0.8],
-        "specificity": [0.75, 0.6, 0.9],
-        "auc": [0.81239, 0.7, 0.9],
-    },
-}
 SPEC = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
 
 
@@ -45,10 +33,6 @@ def ledger(folder: Path) -> list[list[str]]:
     assert text.startswith(HEADING)
     lines = text.removeprefix(HEADING).splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-
-
-def changed(**changes: Any) -> dict[str, Any]:
-    return copy.deepcopy(SUMMARY) | changes
 
 
 def test_description_counts_what_was_right_and_gives_intervals() -> None:
@@ -78,8 +62,10 @@ def test_figures_of_other_data_stay(models: Path) -> None:
 
 def test_figures_of_the_same_data_are_replaced(models: Path) -> None:
     spec = replace(SPEC, results={"chest_xray/val": SUMMARY})
-    record(spec, Path("chest_xray"), "val", changed(images=11), models)
-    assert read_spec(models / "tiny.json").results == {"chest_xray/val": changed(images=11)}
+    record(spec, Path("chest_xray"), "val", replace(SUMMARY, images=11), models)
+    assert read_spec(models / "tiny.json").results == {
+        "chest_xray/val": replace(SUMMARY, images=11)
+    }
 
 
 def test_data_are_called_by_the_name_of_their_folder(
@@ -98,7 +84,7 @@ def test_look_at_a_test_set_is_a_line_in_the_ledger(models: Path) -> None:
     record(SPEC, Path("chest_xray"), "test", SUMMARY, models)
     ((date, commit, *rest),) = ledger(models)
     assert len(date) == len("2026-11-24")
-    assert commit
+    assert re.fullmatch(r"[0-9a-f]{7,40}(-dirty)?|v.+", commit)
     assert rest == [
         "tiny, seed ?",
         "abababababab",
@@ -129,9 +115,9 @@ def test_another_model_data_or_threshold_is_a_line_of_its_own(change: str, model
         spec = replace(spec, sha256="ef" * 32)
         write_spec(spec, models / "tiny.json")
     elif change == "data":
-        summary = changed(data_sha256="01" * 32)
+        summary = replace(SUMMARY, data_sha256="01" * 32)
     else:
-        spec, summary = replace(spec, threshold=0.25), changed(threshold=0.25)
+        spec, summary = replace(spec, threshold=0.25), replace(SUMMARY, threshold=0.25)
         write_spec(spec, models / "tiny.json")
     record(spec, Path("chest_xray"), "test", summary, models)
     assert len(ledger(models)) == 2
@@ -175,7 +161,7 @@ def test_candidate_that_does_not_ship_is_in_the_ledger_only(spec: ModelSpec, mod
 
 
 def test_candidate_is_known_by_its_seed(models: Path) -> None:
-    candidate = replace(SPEC, sha256="ef" * 32, training={"seed": 3})
+    candidate = replace(SPEC, sha256="ef" * 32, training=trained(seed=3))
     record(candidate, Path("chest_xray"), "test", SUMMARY, models)
     assert ledger(models)[0][2] == "tiny, seed 3"
 
@@ -187,5 +173,5 @@ def test_model_without_a_json_is_refused(models: Path) -> None:
 
 
 def test_models_of_the_program_are_meant_by_default() -> None:
-    assert record.__defaults__ == (MODEL_FOLDER,)
+    assert inspect.signature(record).parameters["folder"].default == MODEL_FOLDER
     assert (MODEL_FOLDER / LEDGER).is_file()

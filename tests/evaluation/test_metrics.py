@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from xray_classifier.evaluation.metrics import (
     with_intervals,
 )
 from xray_classifier.models.operating_point import OperatingPoint
+from xray_classifier.records.evaluation import Confusion, Estimate
 
 # Six images: called pneumonia at .5 are numbers 2, 3, 5 and 6; right are 1, 5 and 6.
 LABELS = np.array([0, 0, 0, 1, 1, 1])
@@ -56,11 +58,11 @@ def test_a_weight_counts_an_image_that_often() -> None:
 def test_confusion_has_truth_in_rows_and_verdict_in_columns() -> None:
     labels = np.array([0] * 3 + [1] * 7)
     probabilities = np.array([0.1, 0.8, 0.5, 0.2, 0.3, 0.4, 0.9, 0.9, 0.9, 0.5])
-    assert confusion(labels, probabilities, 0.5).tolist() == [[1, 2], [3, 4]]
+    assert confusion(labels, probabilities, 0.5).rows == ((1, 2), (3, 4))
 
 
 def test_confusion_has_four_cells_where_some_are_empty() -> None:
-    assert confusion(np.array([0, 0]), np.array([0.1, 0.2]), 0.5).tolist() == [[2, 0], [0, 0]]
+    assert confusion(np.array([0, 0]), np.array([0.1, 0.2]), 0.5) == Confusion(2, 0, 0, 0)
 
 
 # Intervals
@@ -168,7 +170,7 @@ def test_figures_are_scikit_learns() -> None:
 
 
 def test_calibration_error_by_hand() -> None:
-    # 15 bins of two: in one of them .9 is promised and one of two is ill.
+    # 15 bins of two: in one of them .9 is promised and one of two is positive.
     probabilities = np.repeat(np.linspace(0, 0.9, 15), 2)
     labels = np.zeros(30, np.intp)
     labels[-1] = 1
@@ -180,13 +182,13 @@ def test_calibration_bins_hold_equal_mass_and_know_weights() -> None:
     probabilities = np.linspace(0, 1, 30)
     labels = (probabilities > 0.5).astype(np.intp)
     bins = calibration_bins(labels, probabilities)
-    assert [n for _, _, n in bins] == [2] * 15
+    assert [each.images for each in bins] == [2] * 15
     doubled = calibration_bins(labels, probabilities, np.full(30, 2))
-    assert [(p, y) for p, y, _ in doubled] == [(p, y) for p, y, _ in bins]
+    assert [replace(each, images=each.images / 2) for each in doubled] == bins
     # An image that counts not at all is not there.
     without = np.ones(30, np.intp)
     without[7] = 0
-    assert sum(n for _, _, n in calibration_bins(labels, probabilities, without)) == 29
+    assert sum(each.images for each in calibration_bins(labels, probabilities, without)) == 29
 
 
 def test_point_by_hand() -> None:
@@ -211,14 +213,13 @@ def test_band_that_holds_everything_decides_nothing_wrongly() -> None:
 
 
 def test_predictive_values_by_hand() -> None:
-    # Of 1,000: 100 ill, 90 called; 900 well, 180 called. 90 / 270 and 720 / 730.
+    # Of 1,000: 100 positive, 90 called; 900 negative, 180 called. 90 / 270 and 720 / 730.
     assert predictive_values(0.9, 0.8, 0.1) == pytest.approx((1 / 3, 720 / 730))
 
 
 def test_intervals_come_with_their_value() -> None:
     labels, patients = np.array([0, 1, 0, 1]), ["a", "b", "c", "d"]
     found = with_intervals(
-        lambda weights: {"ill": float(np.average(labels, weights=weights))}, labels, patients
+        lambda weights: {"share": float(np.average(labels, weights=weights))}, labels, patients
     )
-    value, low, high = found["ill"]
-    assert (value, low, high) == (0.5, 0.25, 0.75)
+    assert found == {"share": Estimate(0.5, 0.25, 0.75)}

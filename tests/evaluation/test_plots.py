@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.support.pictures import gradient
 from xray_classifier.evaluation import plots
+from xray_classifier.records.evaluation import Confusion
 
 
 def png_size(figure: Figure) -> tuple[int, int]:
@@ -75,7 +76,7 @@ def test_history_of_one_epoch_can_be_drawn() -> None:
 
 
 def test_confusion_counts_stand_in_the_row_of_the_label() -> None:
-    (axes,) = plots.confusion(np.array([[190, 44], [11, 379]]), ("normal", "pneumonia")).axes
+    (axes,) = plots.confusion(Confusion(190, 44, 11, 379)).axes
     counts = {text.get_text(): text.get_position() for text in axes.texts}  # (column, row)
     assert counts == {"190": (0, 0), "44": (1, 0), "11": (0, 1), "379": (1, 1)}
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Verdict", "Label")
@@ -84,14 +85,14 @@ def test_confusion_counts_stand_in_the_row_of_the_label() -> None:
 
 
 def test_confusion_counts_are_white_on_dark_cells() -> None:
-    (axes,) = plots.confusion(np.array([[190, 44], [11, 379]]), ("normal", "pneumonia")).axes
+    (axes,) = plots.confusion(Confusion(190, 44, 11, 379)).axes
     colours = {text.get_text(): to_rgb(text.get_color()) for text in axes.texts}
     assert colours["379"] == (1, 1, 1)
     assert colours["11"] == (0, 0, 0)
 
 
 def test_confusion_without_any_count_can_be_drawn() -> None:
-    assert png_size(plots.confusion(np.zeros((2, 2), np.intp), ("a", "b"))) == (230, 200)
+    assert png_size(plots.confusion(Confusion(0, 0, 0, 0))) == (230, 200)
 
 
 def test_roc_shows_the_curve_and_its_area() -> None:

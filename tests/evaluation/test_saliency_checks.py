@@ -27,6 +27,8 @@ from xray_classifier.evaluation.saliency_checks import (
 from xray_classifier.inference.heatmap import METHOD
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.loading import load_classifier
+from xray_classifier.records.checks import ExplanationReport
+from xray_classifier.records.json_files import read_record, write_record
 
 PLACES = [(20 + 60 * row, 30 + 170 * column) for row in range(6) for column in range(2)]
 
@@ -54,29 +56,30 @@ def ramp() -> Any:
 def test_filling_the_bright_squares_lowers_the_score_and_filling_elsewhere_does_not(
     drawn: list[Sample], square_classifier: Classifier
 ) -> None:
-    filling = check(drawn, square_classifier, 12)["filling"]
-    assert filling["logit"]["hottest"] > 4
-    assert filling["logit"]["random"] < 1
-    assert filling["logit"]["p"] == pytest.approx(2**-12)
-    assert filling["logit"]["images_hottest_above_random"] == 1
-    assert filling["probability"]["hottest"] > 0.9
-    assert filling["logit"]["other_image"] < filling["logit"]["hottest"]
-    assert filling["passed"]
+    deletion = check(drawn, square_classifier, 12).deletion_test
+    assert deletion.logit.hottest > 4
+    assert deletion.logit.random < 1
+    assert deletion.logit.p == pytest.approx(2**-12)
+    assert deletion.logit.images_hottest_above_random == 1
+    assert deletion.probability.hottest > 0.9
+    assert deletion.logit.other_image < deletion.logit.hottest
+    assert deletion.passed
 
 
-def test_network_whose_heatmap_outlives_the_shuffling_fails(
+def test_network_whose_heatmap_outlives_the_randomisation_fails(
     drawn: list[Sample], square_classifier: Classifier
 ) -> None:
     """All weights of its convolution are equal, so that shuffling changes nothing."""
-    figures = check(drawn, square_classifier, 4)
-    shuffling = figures["shuffling"]
-    assert [draw["rank_correlation"] for draw in shuffling["all"]] == pytest.approx([1, 1, 1])
-    assert [step["down_to"] for step in shuffling["cascade"]][-1] == "bright"
-    assert shuffling["cascade"][-1]["ssim"] == pytest.approx(1)
-    assert shuffling["other_image"]["rank_correlation"] < 0.9
-    assert not shuffling["passed"]
-    assert not figures["passed"]
-    assert describe(figures).endswith("FAILED")
+    report = check(drawn, square_classifier, 4)
+    randomisation = report.parameter_randomisation_test
+    draws = [draw.rank_correlation for draw in randomisation.all_layers]
+    assert draws == pytest.approx([1, 1, 1])
+    assert randomisation.cascade[-1].down_to == "bright"
+    assert randomisation.cascade[-1].likeness.ssim == pytest.approx(1)
+    assert randomisation.other_image.rank_correlation < 0.9
+    assert not randomisation.passed
+    assert not report.passed
+    assert describe(report).endswith("FAILED")
 
 
 def test_same_seed_gives_the_same_figures_and_the_weights_are_put_back(
@@ -91,13 +94,23 @@ def test_same_seed_gives_the_same_figures_and_the_weights_are_put_back(
 def test_figures_name_model_method_and_number(
     drawn: list[Sample], square_classifier: Classifier
 ) -> None:
-    figures = check(drawn, square_classifier, 3)
-    assert (figures["model"], figures["sha256"]) == ("square", "cd" * 32)
-    assert (figures["images"], figures["method"]) == (3, METHOD)
-    text = describe(figures)
+    report = check(drawn, square_classifier, 3)
+    assert (report.model, report.sha256) == ("square", "cd" * 32)
+    assert (report.images, report.method) == (3, METHOD)
+    text = describe(report)
     assert "square: 3 radiographs called pneumonia" in text
     assert "all weights shuffled" in text
     assert "shuffled down to bright" in text
+    assert "Deletion test, 10 % of the pixels filled with the mean: median drop" in text
+    assert "Parameter-randomisation test, likeness to the heatmap" in text
+
+
+def test_report_survives_its_file(
+    drawn: list[Sample], square_classifier: Classifier, tmp_path: Path
+) -> None:
+    report = check(drawn, square_classifier, 3)
+    write_record(report, tmp_path / "square.json")
+    assert read_record(tmp_path / "square.json", ExplanationReport) == report
 
 
 def test_only_images_called_pneumonia_are_taken_one_of_each_patient(
@@ -192,9 +205,8 @@ def test_blank_map_is_like_none() -> None:
 @pytest.mark.data
 def test_heatmaps_of_the_shipped_model_pass_on_a_few_held_out_radiographs(data: Path) -> None:
     samples = samples_of_split(data / "chest_xray", HOLDOUT)
-    figures = check(samples, load_classifier(), 12)
-    assert figures["passed"], describe(figures)
-    other = figures["shuffling"]["other_image"]
-    assert all(
-        draw["rank_correlation"] < other["rank_correlation"] for draw in figures["shuffling"]["all"]
-    )
+    report = check(samples, load_classifier(), 12)
+    assert report.passed, describe(report)
+    randomisation = report.parameter_randomisation_test
+    other = randomisation.other_image.rank_correlation
+    assert all(draw.rank_correlation < other for draw in randomisation.all_layers)

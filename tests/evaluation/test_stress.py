@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,12 @@ from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.spec import ModelSpec
+from xray_classifier.records.checks import Change, ResolutionChange, StressReport
+from xray_classifier.records.evaluation import Estimate
+from xray_classifier.records.json_files import read_record, write_record
+
+DATA = "drawn/holdout"
+PERFECT = Estimate(1, 1, 1)
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -52,21 +58,21 @@ def drawn(path: Path, image: Any, label: int) -> Sample:
     return Sample(path, label, "train", path.stem)
 
 
-NORMAL, ILL = 115, 178  # .451 and .698: the first is just under the threshold
+NORMAL, PNEUMONIA = 115, 178  # .451 and .698: the first is just under the threshold
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     root = tmp_path_factory.mktemp("samples")
-    return [flat(root / "normal.png", NORMAL, 0), flat(root / "ill.png", ILL, 1)]
+    return [flat(root / "normal.png", NORMAL, 0), flat(root / "pneumonia.png", PNEUMONIA, 1)]
 
 
 @pytest.fixture(scope="module")
-def report(samples: list[Sample], tiny_classifier: Classifier) -> dict[str, Any]:
-    return stress.stress(samples, tiny_classifier)
+def report(samples: list[Sample], tiny_classifier: Classifier) -> StressReport:
+    return stress.stress(samples, tiny_classifier, DATA)
 
 
-GREYS = np.array([NORMAL, ILL]) / 255
+GREYS = np.array([NORMAL, PNEUMONIA]) / 255
 PLAIN = think(GREYS)
 
 
@@ -90,43 +96,49 @@ def change(brightness: Any) -> float:
     ],
 )
 def test_changes_are_those_worked_out_by_hand(
-    name: str, brightness: Any, verdicts: float, report: dict[str, Any]
+    name: str, brightness: Any, verdicts: float, report: StressReport
 ) -> None:
-    found = report["perturbations"][name]
-    assert found["mean_change"][0] == pytest.approx(change(brightness), abs=1e-4)
-    assert found["verdicts_changed"][0] == verdicts
-    assert found["auc"] == [1, 1, 1]
+    found = report.perturbations[name]
+    assert found.mean_change.value == pytest.approx(change(brightness), abs=1e-4)
+    assert found.verdicts_changed.value == verdicts
+    assert found.auc == PERFECT
 
 
 def test_other_changes_of_brightness_are_as_small_as_they_should_be(
-    report: dict[str, Any],
+    report: StressReport,
 ) -> None:
-    found = report["perturbations"]
     steepest = 2  # of the tiny classifier, a unit of brightness
-    mean = {name: values["mean_change"][0] for name, values in found.items()}
+    mean = {name: found.mean_change.value for name, found in report.perturbations.items()}
     assert 0 < mean["text in a corner"] < steepest * 0.02
     assert mean["noise, sigma .03"] < steepest * 0.001
     assert mean["JPEG quality 25"] < steepest * 2.5 / 255
     assert 0 < mean["outer 10 % erased"] < steepest * 0.36 * 0.7
 
 
-def test_a_border_that_tells_is_found_out(report: dict[str, Any]) -> None:
+def test_a_border_that_tells_is_found_out(report: StressReport) -> None:
     """Flat images: border and lungs are of one grey."""
-    assert report["border_alone"] == {name: [1, 1, 1] for name in BORDER_ALONE}
-    assert report["auc"] == [1, 1, 1]
-    assert report["images"] == 2
+    assert report.border_alone == dict.fromkeys(BORDER_ALONE, PERFECT)
+    assert report.auc == PERFECT
 
 
-def test_report_fits_into_json(report: dict[str, Any]) -> None:
-    text = json.dumps(report, allow_nan=False)
-    assert json.loads(text) == report
-    assert report["perturbations"].keys() == PERTURBATIONS.keys()
+def test_report_says_which_model_met_which_radiographs(
+    samples: list[Sample], report: StressReport
+) -> None:
+    assert (report.model, report.sha256, report.threshold) == ("tiny", "ab" * 32, 0.5)
+    assert (report.data, report.data_sha256) == (DATA, fingerprint(samples))
+    assert (report.images, report.full_resolution) == (2, None)
+    assert report.perturbations.keys() == PERTURBATIONS.keys()
+
+
+def test_report_survives_its_file(report: StressReport, tmp_path: Path) -> None:
+    write_record(report, tmp_path / "stress.json")
+    assert read_record(tmp_path / "stress.json", StressReport) == report
 
 
 def test_same_radiographs_give_the_same_report(
-    samples: list[Sample], tiny_classifier: Classifier, report: dict[str, Any]
+    samples: list[Sample], tiny_classifier: Classifier, report: StressReport
 ) -> None:
-    assert stress.stress(samples, tiny_classifier) == report
+    assert stress.stress(samples, tiny_classifier, DATA) == report
 
 
 @pytest.mark.parametrize("name", [*PERTURBATIONS, *BORDER_ALONE])
@@ -177,30 +189,29 @@ def framed_samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
 
 
 @pytest.fixture(scope="module")
-def framed_report(framed_samples: list[Sample], centre_classifier: Classifier) -> dict[str, Any]:
-    return stress.stress(framed_samples, centre_classifier)
+def framed_report(framed_samples: list[Sample], centre_classifier: Classifier) -> StressReport:
+    return stress.stress(framed_samples, centre_classifier, DATA)
 
 
 def test_border_alone_tells_a_model_nothing_that_looks_at_the_centre(
-    framed_report: dict[str, Any],
+    framed_report: StressReport,
 ) -> None:
-    assert framed_report["auc"] == [1, 1, 1]
-    for area, low, high in framed_report["border_alone"].values():
-        assert low < 0.5 < high
-        assert area == pytest.approx(0.5)
+    assert framed_report.auc == PERFECT
+    assert framed_report.border_alone.keys() == BORDER_ALONE.keys()
+    for auc in framed_report.border_alone.values():
+        assert auc.low < 0.5 < auc.high
+        assert auc.value == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
     "name", ["text in a corner", "outer 10 % of another image", "outer 10 % erased"]
 )
 def test_what_happens_at_the_border_does_not_reach_such_a_model(
-    name: str, framed_report: dict[str, Any]
+    name: str, framed_report: StressReport
 ) -> None:
-    assert framed_report["perturbations"][name] == {
-        "mean_change": pytest.approx([0, 0, 0], abs=1e-7),
-        "verdicts_changed": [0, 0, 0],
-        "auc": [1, 1, 1],
-    }
+    found = framed_report.perturbations[name]
+    assert astuple(found.mean_change) == pytest.approx((0, 0, 0), abs=1e-7)
+    assert (found.verdicts_changed, found.auc) == (Estimate(0, 0, 0), PERFECT)
 
 
 # Batches
@@ -216,8 +227,8 @@ def test_batches_and_order_change_nothing_that_is_not_random(
         {"darker": lambda batch, _: perturbations.shift_grey(batch, -0.1, 1)},
     )
     monkeypatch.setattr(stress, "BORDER_ALONE", {})
-    found = stress.stress(framed_samples, tiny_classifier)
-    backwards = stress.stress(framed_samples[::-1], tiny_classifier)
+    found = stress.stress(framed_samples, tiny_classifier, DATA)
+    backwards = stress.stress(framed_samples[::-1], tiny_classifier, DATA)
     areas = np.array([(centre, border) for centre in (70, 190) for border in (20, 120, 220)])
     share = 340**2 / 500**2
     grey = (share * areas[:, 0] + (1 - share) * areas[:, 1]) / 255
@@ -225,10 +236,10 @@ def test_batches_and_order_change_nothing_that_is_not_random(
         areas[:, 1] / 255 - 0.1, 0
     )
     for one in (found, backwards):
-        mean_change, low, high = one["perturbations"]["darker"]["mean_change"]
-        assert low < mean_change < high
-        assert mean_change == pytest.approx(np.abs(think(grey) - think(darker)).mean(), abs=1e-5)
-        assert one["images"] == 6
+        mean = one.perturbations["darker"].mean_change
+        assert mean.low < mean.value < mean.high
+        assert mean.value == pytest.approx(np.abs(think(grey) - think(darker)).mean(), abs=1e-5)
+        assert one.images == 6
 
 
 def test_a_batch_mixes_the_classes(
@@ -245,9 +256,9 @@ def test_a_batch_mixes_the_classes(
     monkeypatch.setattr(stress, "BATCH_SIZE", 8)
     monkeypatch.setattr(stress, "PERTURBATIONS", {"none": watch})
     monkeypatch.setattr(stress, "BORDER_ALONE", {})
-    found = stress.stress(many, tiny_classifier)
+    found = stress.stress(many, tiny_classifier, DATA)
     assert all(1 <= bright.sum() <= 7 for bright in seen)
-    assert (len(seen), found["auc"]) == (2, [1, 1, 1])
+    assert (len(seen), found.auc) == (2, PERFECT)
 
 
 def test_a_file_that_cannot_be_read_is_named(
@@ -255,7 +266,7 @@ def test_a_file_that_cannot_be_read_is_named(
 ) -> None:
     gone = Sample(tmp_path / "gone.png", 1, "train", "gone")
     with pytest.raises(DatasetError, match=r"gone\.png: .*Remove or replace the file"):
-        stress.stress([*samples, gone], tiny_classifier)
+        stress.stress([*samples, gone], tiny_classifier, DATA)
 
 
 # Full resolution
@@ -266,19 +277,16 @@ def test_radiographs_are_paired_by_name_at_any_depth(
 ) -> None:
     alone = flat(tmp_path / "small" / "alone.png", 200, 1)
     flat(tmp_path / "full" / "train" / "NORMAL" / "normal.png", NORMAL + 20)
-    flat(tmp_path / "full" / "ill.png", ILL - 10)
+    flat(tmp_path / "full" / "pneumonia.png", PNEUMONIA - 10)
     flat(tmp_path / "full" / "unknown.png", 3)
     flat(tmp_path / "full" / "train" / "unknown.png", 4)
     (tmp_path / "full" / "alone.png").mkdir()
     found = compare_resolutions([alone, *samples], tmp_path / "full", tiny_classifier)
-    assert found == {
-        "images": 2,
-        "mean_change": pytest.approx(
-            [change(GREYS + np.array([20, -10]) / 255)] * 3, abs=1e-5
-        ),  # of two patients of two classes every sample holds both
-        "verdicts_changed": [0.5] * 3,  # the normal one is now called pneumonia
-        "auc": [1] * 3,
-    }
+    mean = change(GREYS + np.array([20, -10]) / 255)
+    assert found.images == 2  # of two patients of two classes every sample holds both:
+    assert astuple(found.change.mean_change) == pytest.approx([mean] * 3, abs=1e-5)
+    half = Estimate(0.5, 0.5, 0.5)  # the normal one is now called pneumonia
+    assert (found.change.verdicts_changed, found.change.auc) == (half, PERFECT)
 
 
 def test_resolution_itself_changes_nothing_for_the_mean_brightness(
@@ -291,11 +299,11 @@ def test_resolution_itself_changes_nothing_for_the_mean_brightness(
         pairs.append(drawn(tmp_path / "small" / f"{label}.png", image, label))
         drawn(tmp_path / "full" / f"{label}.png", image.repeat(20, 0).repeat(30, 1), label)
     found = compare_resolutions(pairs, tmp_path / "full", tiny_classifier)
-    assert found["mean_change"][0] < 1e-3
-    assert found["verdicts_changed"][0] == 0
+    assert found.change.mean_change.value < 1e-3
+    assert found.change.verdicts_changed.value == 0
 
 
-@pytest.mark.parametrize("present", [[], ["ill.png"]])
+@pytest.mark.parametrize("present", [[], ["pneumonia.png"]])
 def test_a_folder_without_partners_of_both_classes_is_refused(
     present: list[str], samples: list[Sample], tmp_path: Path, tiny_classifier: Classifier
 ) -> None:
@@ -310,9 +318,10 @@ def test_two_partners_of_one_name_are_refused(
     samples: list[Sample], tmp_path: Path, tiny_classifier: Classifier
 ) -> None:
     for folder in ("NORMAL", "PNEUMONIA"):
-        flat(tmp_path / folder / "ill.png", 9)
+        flat(tmp_path / folder / "pneumonia.png", 9)
     with pytest.raises(
-        DatasetError, match=r"NORMAL/ill\.png and .*PNEUMONIA/ill\.png have the same name"
+        DatasetError,
+        match=r"NORMAL/pneumonia\.png and .*PNEUMONIA/pneumonia\.png have the same name",
     ):
         compare_resolutions(samples, tmp_path, tiny_classifier)
 
@@ -320,10 +329,10 @@ def test_two_partners_of_one_name_are_refused(
 # For people
 
 
-def test_report_is_a_table_for_people(report: dict[str, Any]) -> None:
-    figures = {"mean_change": 0.01234, "verdicts_changed": 0.005, "auc": 0.98765}
-    full = {"images": 2, **{name: [value, 0, 1] for name, value in figures.items()}}
-    first, head, nothing, *rows = describe({**report, "full_resolution": full}).splitlines()
+def test_report_is_a_table_for_people(report: StressReport) -> None:
+    figures = (Estimate(value, 0, 1) for value in (0.01234, 0.005, 0.98765))
+    full = ResolutionChange(2, Change(*figures))
+    first, head, nothing, *rows = describe(replace(report, full_resolution=full)).splitlines()
     assert first == "2 images"
     assert head.split() == ["changed", "mean", "change", "other", "verdicts", "AUC"]
     assert nothing.split() == ["nothing", "1.0000"]
@@ -338,31 +347,6 @@ def test_report_is_a_table_for_people(report: dict[str, Any]) -> None:
     assert rows[-1].split()[-4:] == ["0.0123", "0.5", "%", "0.9877"]
 
 
-def test_table_comes_without_full_resolution_too(report: dict[str, Any]) -> None:
+def test_table_comes_without_full_resolution_too(report: StressReport) -> None:
     assert "full resolution" not in describe(report)
     assert len(describe(report).splitlines()) == 3 + len(PERTURBATIONS) + len(BORDER_ALONE)
-
-
-# As a file
-
-
-def test_report_is_written_whole_or_not_at_all(report: dict[str, Any], tmp_path: Path) -> None:
-    target = tmp_path / "new" / "stress.json"
-    stress.write(report, target)
-    assert json.loads(target.read_text(encoding="utf-8")) == report
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        stress.write({**report, "auc": float("nan")}, target)
-    assert json.loads(target.read_text(encoding="utf-8")) == report
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_report_says_which_model_met_which_radiographs(
-    samples: list[Sample], tiny_classifier: Classifier, tmp_path: Path
-) -> None:
-    assert stress.identify(samples, tiny_classifier.spec, tmp_path / "set", "train") == {
-        "model": "tiny",
-        "sha256": "ab" * 32,
-        "threshold": 0.5,
-        "data": "set/train",
-        "data_sha256": fingerprint(samples),
-    }

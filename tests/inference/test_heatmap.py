@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support.pictures import gradient, squares
+from tests.support.recorded import EXPLANATION
 from tests.support.stand_ins import set_square_weights, square_layers, square_model, tiny_model
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.imaging.preprocessing import preprocess
@@ -33,6 +34,7 @@ from xray_classifier.inference.receptive_field import Axis
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.loading import load_classifier
 from xray_classifier.models.spec import ModelSpec
+from xray_classifier.records.json_files import write_record
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras
@@ -297,8 +299,7 @@ def test_large_radiograph_is_shrunk_to_the_screen_and_a_small_one_kept() -> None
 
 def report(folder: Path, **changes: Any) -> ModelSpec:
     spec = ModelSpec("some", "Some", "some.keras", sha256="ab" * 32)
-    content = {"passed": True, "sha256": spec.sha256} | changes
-    (folder / "some.json").write_text(json.dumps(content), encoding="utf-8")
+    write_record(replace(EXPLANATION, **changes), folder / "explanations" / "some.json")
     return spec
 
 

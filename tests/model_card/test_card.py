@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.pictures import zipped
+from tests.support.recorded import trained
 from xray_classifier.errors import DatasetError
-from xray_classifier.model_card.card import CARD, TEMPLATE, render_card, write_card
-from xray_classifier.model_card.tables import TEST
-from xray_classifier.models.spec import read_spec
+from xray_classifier.model_card.card import (
+    CARD,
+    TEMPLATE,
+    read_card,
+    render_card,
+    write_card,
+)
+from xray_classifier.model_card.facts import TEST
+from xray_classifier.models.spec import read_spec, write_spec
 from xray_classifier.paths import MODEL_FOLDER
 
 SECTIONS = [  # shared/guide/peers.md, section 5
@@ -58,17 +66,19 @@ def test_nothing_is_left_to_be_measured() -> None:
 
 def test_figures_are_those_of_the_json(folder: Path) -> None:
     spec = read_spec(folder / "default.json")
-    value, low, high = spec.results[TEST]["figures"]["auc"]
-    assert f"{value:.4f} ({low:.4f} to {high:.4f})" in render_card(folder)
-    assert spec.sha256 in render_card(folder)
-    for error in spec.results[TEST]["errors"]:
-        assert f"`{error['file']}`" in render_card(folder)
+    auc = spec.results[TEST].figures.auc
+    card = render_card(folder)
+    assert f"{auc.value:.4f} ({auc.low:.4f} to {auc.high:.4f})" in card
+    assert spec.sha256 in card
+    assert len(spec.results[TEST].errors) == 52
+    for error in spec.results[TEST].errors:
+        assert f"`{error.file}`" in card
 
 
 def test_changed_figure_changes_the_card(folder: Path) -> None:
     path = folder / "default.json"
     facts = json.loads(path.read_text())
-    facts["results"][TEST]["figures"]["auc"] = [0.1234, 0.1, 0.2]
+    facts["results"][TEST]["figures"]["auc"] = {"value": 0.1234, "low": 0.1, "high": 0.2}
     path.write_text(json.dumps(facts))
     assert write_card(folder) == folder / CARD
     assert "0.1234 (0.1000 to 0.2000)" in (folder / CARD).read_text()
@@ -95,7 +105,7 @@ def test_way_to_the_first_convolution_is_told_from_the_file(folder: Path) -> Non
     content = zipped({"config.json": json.dumps({"config": config}).encode()})
     (folder / "default.keras").write_bytes(content)
     assert (
-        "averaging to 250 x 250, the outer 4% cut off at each edge, which leaves 230 x 230, "
+        "averaging to 250 x 250, the outer 4 % cut off at each edge, which leaves 230 x 230, "
         "resizing to 200 x 200;" in render_card(folder)
     )
 
@@ -107,6 +117,39 @@ def test_missing_model_file_is_an_error(folder: Path) -> None:
 
 
 def test_unknown_name_in_the_template_is_an_error(folder: Path) -> None:
-    (folder / TEMPLATE).write_text("$wisdom")
-    with pytest.raises(DatasetError, match="asks for 'wisdom', which is not known. Known are: "):
+    (folder / TEMPLATE).write_text("{{ wisdom }}")
+    message = r"template\.md cannot be filled: 'wisdom' is undefined\. It may use: card, spec, "
+    with pytest.raises(DatasetError, match=message):
         render_card(folder)
+
+
+def test_template_that_cannot_be_understood_is_an_error(folder: Path) -> None:
+    (folder / TEMPLATE).write_text("{{ card")
+    with pytest.raises(DatasetError, match=r"template\.md cannot be filled: unexpected end"):
+        render_card(folder)
+
+
+def test_card_can_be_written_without_the_reports_of_checks(folder: Path) -> None:
+    for name in ("explanations", "seeds"):
+        (folder / name / "default.json").unlink()
+    card = render_card(folder)
+    assert "Whether its heatmaps show what it looks at was not measured." in card
+    assert "### The spread between seeds\n\nNot measured yet." in card
+
+
+def test_model_whose_training_is_not_recorded_is_an_error(folder: Path) -> None:
+    path = folder / "default.json"
+    write_spec(replace(read_spec(path), training=None), path)
+    with pytest.raises(DatasetError, match=r"default\.json does not say how the model was trained"):
+        render_card(folder)
+
+
+def test_recipe_states_settings_that_belong_together_row_by_row(folder: Path) -> None:
+    path = folder / "default.json"
+    recipe = {"batch_size": 32, "augmentation": {"zoom_per_axis": [0.8, 1.2], "text_chance": 0.3}}
+    write_spec(replace(read_spec(path), training=trained(recipe=recipe)), path)
+    assert read_card(folder).recipe().splitlines()[2:] == [
+        "| batch size | 32 |",
+        "| augmentation: zoom per axis | 0.8 to 1.2 |",
+        "| augmentation: text chance | 0.3 |",
+    ]

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.places import ROOT
+from tests.support.recorded import STRESS, SUMMARY
 from xray_classifier.errors import DatasetError
 from xray_classifier.model_card.readme import (
     BLOCKS,
@@ -20,20 +19,10 @@ from xray_classifier.model_card.readme import (
     update_docs,
 )
 from xray_classifier.models.spec import ModelSpec, write_spec
+from xray_classifier.records.checks import StressReport
+from xray_classifier.records.evaluation import Estimate
+from xray_classifier.records.json_files import write_record
 
-SUMMARY: dict[str, Any] = {
-    "images": 10,
-    "patients": 7,
-    "threshold": 0.5,
-    "confusion": [[3, 1], [2, 4]],
-    "figures": {
-        "loss": [0.51234, 0.4, 0.6],
-        "accuracy": [0.7, 0.55, 0.85],
-        "sensitivity": [0.6667, 0.5, 0.8],
-        "specificity": [0.75, 0.6, 0.9],
-        "auc": [0.81239, 0.7, 0.9],
-    },
-}
 SPEC = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
 
 
@@ -59,9 +48,9 @@ def test_article_stands_first_with_its_counts(models: Path) -> None:
         "data": "its own full-resolution test images",
         "images (patients)": "624",
         "right": "569",
-        "accuracy": "91.2% (88.7% to 93.2%)",
-        "sensitivity": "97.2% (95.0% to 98.4%)",
-        "specificity": "81.2% (75.7% to 85.7%)",
+        "accuracy": "91.2 % (88.7 % to 93.2 %)",
+        "sensitivity": "97.2 % (95.0 % to 98.4 %)",
+        "specificity": "81.2 % (75.7 % to 85.7 %)",
         "AUC": "-",
         "loss": "0.3132",
     }
@@ -73,9 +62,9 @@ def test_recorded_result_stands_with_its_intervals(models: Path) -> None:
         "set/test",
         "10 (7)",
         "7",
-        "70.0% (55.0% to 85.0%)",
-        "66.7% (50.0% to 80.0%)",
-        "75.0% (60.0% to 90.0%)",
+        "70.0 % (55.0 % to 85.0 %)",
+        "66.7 % (50.0 % to 80.0 %)",
+        "75.0 % (60.0 % to 90.0 %)",
         "0.8124 (0.7000 to 0.9000)",
         "0.5123 (0.4000 to 0.6000)",
     ]
@@ -100,7 +89,8 @@ def test_model_that_was_not_measured_has_no_row(tmp_path: Path) -> None:
 
 def test_findings_are_those_of_the_default_model(models: Path) -> None:
     assert findings(models) == "Not measured yet."
-    adults = {"images": 9, "figures": {"auc": [0.6, 0.4, 0.7]}}
+    figures = replace(SUMMARY.figures, auc=Estimate(0.6, 0.4, 0.7))
+    adults = replace(SUMMARY, images=9, figures=figures)
     spec = replace(SPEC, name="default", results={"adult_nih/all": adults})
     write_spec(spec, models / "default.json")
     assert "On 9 images of adults of another hospital its AUC is 0.600" in findings(models)
@@ -113,15 +103,15 @@ def test_headline_has_the_article_and_what_was_measured_of_ours(tmp_path: Path) 
     assert article[:3] == [
         "the article, as published",
         "official test set, full resolution (624)",
-        "91.2% (88.7% to 93.2%)",
+        "91.2 % (88.7 % to 93.2 %)",
     ]
     assert ours == [
         [
             "`default`",
             "official test set (10)",
-            "70.0% (55.0% to 85.0%)",
-            "66.7% (50.0% to 80.0%)",
-            "75.0% (60.0% to 90.0%)",
+            "70.0 % (55.0 % to 85.0 %)",
+            "66.7 % (50.0 % to 80.0 %)",
+            "75.0 % (60.0 % to 90.0 %)",
             "0.812 (0.700 to 0.900)",
         ]
     ]
@@ -186,20 +176,11 @@ def test_every_page_that_is_written_has_one_place_for_it() -> None:
 
 # Stress
 
-TURNED = [0.045, 0.01, 0.1]
-REPORT: dict[str, Any] = {
-    "sha256": SPEC.sha256,
-    "images": 1040,
-    "perturbations": {"text": {"mean_change": [0.0123, 0.01, 0.02], "verdicts_changed": TURNED}},
-    "border_alone": {"border": [0.6612, 0.6, 0.7]},
-    "full_resolution": {"images": 3, "mean_change": [0.5, 0, 1], "verdicts_changed": TURNED},
-}
+REPORT = replace(STRESS, sha256=SPEC.sha256)
 
 
-def write_report(models: Path, name: str, report: dict[str, Any]) -> None:
-    path = models / "stress" / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(report), encoding="utf-8")
+def write_report(models: Path, name: str, report: StressReport) -> None:
+    write_record(report, models / "stress" / f"{name}.json")
 
 
 def test_stress_of_each_model_stands_side_by_side(models: Path) -> None:
@@ -212,9 +193,9 @@ def test_stress_of_each_model_stands_side_by_side(models: Path) -> None:
             *(f"{name}: change, other verdicts" for name in ("big", "tiny")),
         ],
         ["---", "---", "---"],
-        ["text", *["0.012 (0.010 to 0.020), 4.5% (1.0% to 10.0%)"] * 2],
-        ["border", *["AUC 0.661 (0.600 to 0.700)"] * 2],
-        ["full resolution (3 images)", *["0.500 (0.000 to 1.000), 4.5% (1.0% to 10.0%)"] * 2],
+        ["blur", *["0.012 (0.010 to 0.020), 2.5 % (1.0 % to 5.0 %)"] * 2],
+        ["outer 10 % alone", *["AUC 0.661 (0.600 to 0.700)"] * 2],
+        ["full resolution (3 images)", *["0.012 (0.010 to 0.020), 2.5 % (1.0 % to 5.0 %)"] * 2],
     ]
 
 
@@ -229,6 +210,6 @@ def test_model_without_a_report_has_no_column(models: Path) -> None:
 
 
 def test_report_of_another_file_is_refused(models: Path) -> None:
-    write_report(models, "tiny", REPORT | {"sha256": "ef" * 32})
+    write_report(models, "tiny", replace(REPORT, sha256="ef" * 32))
     with pytest.raises(DatasetError, match=r"tiny\.json is about another file than tiny"):
         stress_table(models)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xray_classifier.models.operating_point import OperatingPoint
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -40,10 +42,10 @@ class TinyGate:
         return [self.decide(tensor) for tensor in batch]
 
 
-POINTS = {
-    "balanced": {"threshold": 0.7, "band": [0.6, 0.8], "criterion": "equal", "out_of_fold": {}},
-    "screening": {"threshold": 0.2, "band": [0.1, 0.3], "criterion": "99 %", "out_of_fold": {}},
-}
+POINTS = (
+    OperatingPoint("balanced", 0.7, 0.6, 0.8, "equal"),
+    OperatingPoint("screening", 0.2, 0.1, 0.3, "99 %"),
+)
 
 
 def pointed_classifier() -> Classifier:

@@ -23,6 +23,7 @@ from pydicom import dcmread
 from tests.support.dicom_files import IDENTIFIER, dicom
 from tests.support.pictures import encoded, gradient, squares, zipped
 from tests.support.places import ROOT
+from tests.support.recorded import EXPLANATION
 from tests.support.stand_ins import pointed_classifier, tiny_model
 from xray_classifier import progress
 from xray_classifier.cli import train as cli_training
@@ -41,6 +42,9 @@ from xray_classifier.models import gate, loading
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.loading import model_names
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
+from xray_classifier.records.checks import ExplanationReport
+from xray_classifier.records.evaluation import EvaluationReport
+from xray_classifier.records.json_files import read_record
 from xray_classifier.training import trainer
 from xray_classifier.training.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
 
@@ -693,7 +697,7 @@ def test_recorded_look_is_kept_in_json_and_once_in_the_ledger(
     for _ in range(2):
         assert main(command) == 0
     results = read_spec(models / "tiny.json").results
-    assert results == {"drawn/test": json.loads((out / "metrics.json").read_text())}
+    assert results == {"drawn/test": read_record(out / "metrics.json", EvaluationReport)}
     heading, line = (models / ledger.LEDGER).read_text().splitlines()
     assert heading == "# Looks"
     assert "4 of 4 right" in line
@@ -785,8 +789,9 @@ def test_stress_prints_a_table_and_writes_it_as_json(
     darker = report["perturbations"]["darker by .1"]
     greys = np.array([grey_of(sample.path) for sample in holdout]) / 255
     change = 1 / (1 + np.exp(4 - 8 * greys)) - 1 / (1 + np.exp(4.8 - 8 * greys))
-    assert darker["mean_change"][0] == pytest.approx(change.mean(), abs=1e-5)
-    assert f"{darker['mean_change'][0]:.4f}" in next(row for row in rows if "darker" in row)
+    mean = darker["mean_change"]["value"]
+    assert mean == pytest.approx(change.mean(), abs=1e-5)
+    assert f"{mean:.4f}" in next(row for row in rows if "darker" in row)
     assert report["border_alone"].keys() == BORDER_ALONE.keys()
     assert "full_resolution" not in report
     assert list(out.parent.iterdir()) == [out]
@@ -808,7 +813,7 @@ def test_stress_compares_with_full_resolution(
     assert capsys.readouterr().out.splitlines()[-1].startswith("full resolution, 4 images")
     found = json.loads(out.read_text(encoding="utf-8"))["full_resolution"]
     assert found["images"] == 4
-    assert 0 < found["mean_change"][0] < 2 * 10 / 255
+    assert 0 < found["change"]["mean_change"]["value"] < 2 * 10 / 255
 
 
 def test_stress_refuses_a_folder_of_other_radiographs(
@@ -1334,16 +1339,16 @@ def test_check_of_heatmaps_says_whether_they_passed(
     capsys: Captured,
 ) -> None:
     asked: list[int] = []
+    report = replace(EXPLANATION, passed=passed)
 
-    def check(samples: Any, classifier: Classifier, images: int) -> dict[str, Any]:
+    def check(samples: Any, classifier: Classifier, images: int) -> ExplanationReport:
         asked.append(images)
-        return {"passed": passed}
+        return report
 
     monkeypatch.setattr(saliency_checks, "check", check)
-    monkeypatch.setattr(saliency_checks, "describe", lambda figures: f"figures: {figures}")
     out = tmp_path / "check.json"
     command = ["explain-check", "--data", str(drawn_holdout), "--images", "7", "--out", str(out)]
     assert main(command) == status
     assert asked == [7]
-    assert capsys.readouterr().out == f"figures: {{'passed': {passed}}}\n"
-    assert json.loads(out.read_text(encoding="utf-8")) == {"passed": passed}
+    assert capsys.readouterr().out == f"{saliency_checks.describe(report)}\n"
+    assert read_record(out, ExplanationReport) == report

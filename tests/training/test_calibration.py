@@ -98,11 +98,16 @@ def test_points_bear_what_they_give() -> None:
     points = fit_points(OutOfFold(labels, probabilities, patients, 2))
     assert points.keys() == {"balanced", "screening", "confirming"}
     assert points["balanced"].threshold == 0.5  # the prevalence: a likelihood ratio of 1
-    assert points["screening"].out_of_fold["sensitivity"][0] >= 0.99
-    assert points["confirming"].out_of_fold["specificity"][0] >= 0.99
+    figures = {name: point.out_of_fold for name, point in points.items()}
+    screening, confirming = figures["screening"], figures["confirming"]
+    assert screening
+    assert screening.sensitivity.value >= 0.99
+    assert confirming
+    assert confirming.specificity.value >= 0.99
     for point in points.values():
-        value, low, high = point.out_of_fold["sensitivity"]
-        assert low <= value <= high
+        assert point.out_of_fold
+        sensitivity = point.out_of_fold.sensitivity
+        assert sensitivity.low <= sensitivity.value <= sensitivity.high
         assert point.low <= point.threshold <= point.high
 
 
@@ -139,13 +144,13 @@ def test_calibrated_model_is_written_with_its_facts(
     assert spec.calibration_prevalence == 0.75
     assert spec.point_names == ["balanced", "screening", "confirming"]
     assert spec.threshold == spec.point().threshold == 0.75
-    assert spec.calibration["images"] == 400
-    assert spec.calibration["patients"] == 200
-    assert spec.calibration["folds"] == 2
-    assert spec.calibration["answers_sha256"] == sha256_of(answers)
+    facts = spec.calibration
+    assert facts
+    assert (facts.images, facts.patients, facts.folds) == (400, 200, 2)
+    assert facts.answers_sha256 == sha256_of(answers)
     batch = np.full((1, 500, 500, 1), 0.6, np.float32)
     raw = load_classifier(str(trained)).probabilities(batch)
-    scale = Scale(spec.calibration["slope"], spec.calibration["intercept"])
+    scale = Scale(facts.slope, facts.intercept)
     assert load_classifier(str(target)).probabilities(batch) == pytest.approx(scale.apply(raw))
 
 

@@ -62,8 +62,9 @@ def test_facts_and_images_come_from_one_augmentation(recipe: Recipe) -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_shipped_model_states_the_augmentation_of_its_recipe(recipe: Recipe) -> None:
-    stated = read_facts(recipe.name).training["recipe"]["augmentation"]
-    assert stated == in_json(recipe.facts)["augmentation"]
+    training = read_facts(recipe.name).training
+    assert training
+    assert training.recipe["augmentation"] == in_json(recipe.facts)["augmentation"]
 
 
 # The article's recipe
@@ -269,9 +270,10 @@ def test_run_ships_its_last_epoch_whichever_was_the_best(
 ) -> None:
     out, _ = watched
     facts = read_spec(out / "default.json").training
-    assert (facts["epochs"], facts["shipped_epoch"]) == (4, 4)
-    assert facts["recipe_name"] == "default"
-    assert facts["recipe"] == {"batch_size": 8, "max_epochs": 4, **in_json(DEFAULT.facts)}
+    assert facts
+    assert (facts.epochs, facts.shipped_epoch) == (4, 4)
+    assert facts.recipe_name == "default"
+    assert facts.recipe == {"batch_size": 8, "max_epochs": 4, **in_json(DEFAULT.facts)}
     assert [row["epoch"] for row in history_of(out)] == [1, 2, 3, 4]
     assert {path.name for path in out.iterdir()} == FILES
 

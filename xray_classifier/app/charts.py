@@ -8,6 +8,10 @@ from typing import Any
 
 import streamlit as st
 
+from xray_classifier.records.evaluation import CoveragePoint, ReliabilityPoint, RocPoint
+
+Point = RocPoint | ReliabilityPoint | CoveragePoint
+
 HEIGHT = 320
 
 
@@ -17,14 +21,15 @@ class Curve:
 
     Attributes:
         title: its heading.
-        columns: what the numbers of each point are; the first two are drawn.
+        columns: by its name in the record, what a number of each point is called; the first two
+            are drawn.
         meaning: how to read it.
         diagonal: draw the line that a coin, or a perfectly calibrated model, would give.
         low: where both axes begin; they end at 1.
     """
 
     title: str
-    columns: tuple[str, ...]
+    columns: dict[str, str]
     meaning: str
     diagonal: bool = False
     low: float = 0.0
@@ -33,21 +38,21 @@ class Curve:
 CURVES = {
     "roc": Curve(
         "ROC curve",
-        ("false alarms", "sensitivity"),
+        {"false_positive_rate": "false alarms", "true_positive_rate": "sensitivity"},
         "How much sensitivity costs in false alarms, for every threshold. The nearer to the top "
         "left, the better; a coin gives the dashed line.",
         diagonal=True,
     ),
     "reliability": Curve(
         "Reliability",
-        ("predicted", "observed", "images"),
+        {name: name for name in ("predicted", "observed", "images")},
         "Of the images that were given about this probability, how many were pneumonia. "
         "Trustworthy probabilities lie on the dashed line.",
         diagonal=True,
     ),
     "coverage": Curve(
         "Coverage",
-        ("decided", "right"),
+        {name: name for name in ("decided", "right")},
         "How often it is right if only the clearest images are decided, and the rest is left to "
         "a human.",
         low=0.5,
@@ -55,19 +60,22 @@ CURVES = {
 }
 
 
-def show_curve(curve: Curve, points: Sequence[Sequence[float]] | None) -> None:
+def show_curve(curve: Curve, points: Sequence[Point]) -> None:
     """Draw a curve and say how to read it; say so where it was not measured."""
     st.subheader(curve.title)
     if not points:
         st.markdown("Not measured.")
         return
-    rows = [dict(zip(curve.columns, point, strict=True)) for point in points]
+    rows = [
+        {shown: getattr(point, name) for name, shown in curve.columns.items()} for point in points
+    ]
     st.vega_lite_chart(rows, chart_of(curve), alt=f"{curve.title}. {curve.meaning}")
     st.caption(curve.meaning)
 
 
 def chart_of(curve: Curve) -> dict[str, Any]:
     """Describe the chart of a curve in Vega-Lite."""
+    fields = list(curve.columns.values())
     axes = {
         axis: {
             "field": field,
@@ -75,12 +83,12 @@ def chart_of(curve: Curve) -> dict[str, Any]:
             "scale": {"domain": [curve.low, 1], "zero": False},
             "axis": {"format": "%", "title": field},
         }
-        for axis, field in zip("xy", curve.columns, strict=False)
+        for axis, field in zip("xy", fields, strict=False)
     }
-    tooltip = [{"field": field, "format": ".3~g"} for field in curve.columns]
+    tooltip = [{"field": field, "format": ".3~g"} for field in fields]
     line = {
         "mark": {"type": "line", "point": {"size": 15}, "clip": True},
-        "encoding": {**axes, "tooltip": tooltip, "order": {"field": curve.columns[0]}},
+        "encoding": {**axes, "tooltip": tooltip, "order": {"field": fields[0]}},
     }
     return {"height": HEIGHT, "layer": [line, *([DIAGONAL] if curve.diagonal else [])]}
 

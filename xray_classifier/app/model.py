@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from xray_classifier.model_card.facts import (
     training_sentences,
 )
 from xray_classifier.models import gate, loading
-from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
+from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec, read_report
 from xray_classifier.paths import MODEL_FOLDER
+from xray_classifier.records.checks import ExplanationReport, StressReport
+from xray_classifier.records.evaluation import EvaluationReport, PointFigures
 
 MODEL_CARD = MODEL_FOLDER / "MODEL_CARD.md"
 
@@ -46,6 +49,8 @@ def show_model_page(name: str) -> None:
     show_heading("About the model")
     try:
         spec = loading.read_facts(name)
+        stress = read_report(StressReport, spec)
+        explanation = read_report(ExplanationReport, spec)
         gate_results = gate.read_gate_spec(gate.GATE_FILE).results
     except ModelUnavailableError as error:
         st.error(str(error), icon=":material/error:")
@@ -54,7 +59,7 @@ def show_model_page(name: str) -> None:
     show_origin(spec)
     show_results(spec)
     show_points(spec)
-    show_checks(spec, gate_results)
+    show_checks(stress, explanation, gate_results)
     show_card(MODEL_CARD)
 
 
@@ -76,25 +81,24 @@ def show_results(spec: ModelSpec) -> None:
         st.markdown("Not measured.")
         return
     data = st.selectbox("Measured on", measured, key="data", bind="query-params")
-    found: dict[str, Any] = spec.results[data or measured[0]]
+    found = spec.results[data or measured[0]]
     st.markdown(
-        f"{DATA_SETS.get(data or '', '')} {found['images']:,} images of {found['patients']:,} "
+        f"{DATA_SETS.get(data or '', '')} {found.images:,} images of {found.patients:,} "
         "patients. The intervals come from resampling patients."
     )
     left, right = st.columns(2, gap="large")
-    left.table(figure_rows(found["figures"]), hide_index=True, alt="Figures with intervals")
+    left.table(figure_rows(found.figures), hide_index=True, alt="Figures with intervals")
     with right:
         show_confusion(spec, found)
-    curves = found.get("curves", {})
     for column, (key, curve) in zip(st.columns(3, gap="large"), CURVES.items(), strict=True):
         with column:
-            show_curve(curve, curves.get(key))
+            show_curve(curve, getattr(found.curves, key, ()))
 
 
-def show_confusion(spec: ModelSpec, found: dict[str, Any]) -> None:
+def show_confusion(spec: ModelSpec, found: EvaluationReport) -> None:
     """Show the confusion matrix, at the operating point that is chosen where there are some."""
-    threshold, confusion = found["threshold"], found["confusion"]
-    points = list(found.get("operating_points", {}))
+    threshold, confusion = found.threshold, found.confusion
+    points = list(found.operating_points)
     if points:
         point = st.selectbox("Operating point", points, key="point", bind="query-params")
         threshold = spec.point(point).threshold
@@ -105,27 +109,31 @@ def show_confusion(spec: ModelSpec, found: dict[str, Any]) -> None:
 
 def show_points(spec: ModelSpec) -> None:
     """Show what the operating points gave where they were fitted and on the test set."""
-    on_test = spec.results.get(OFFICIAL_TEST, {}).get("operating_points", {})
-    points = {
-        name: point | ({"test": on_test[name]} if name in on_test else {})
-        for name, point in spec.operating_points.items()
+    fitted = {point.name: point.out_of_fold for point in spec.operating_points}
+    test = spec.results.get(OFFICIAL_TEST)
+    places: dict[str, Mapping[str, PointFigures | None]] = {
+        "where they were fitted, out of fold": fitted,
+        "official test set": test.operating_points if test else {},
     }
-    places = (("out_of_fold", "where they were fitted, out of fold"), ("test", "official test set"))
-    for measured, where in places:
-        rows = point_rows(points, measured)
+    for where, measured in places.items():
+        rows = point_rows(spec.operating_points, measured)
         if rows:
             st.subheader(f"Operating points, {where}")
             st.table(rows, hide_index=True, alt=f"Operating points, {where}")
 
 
-def show_checks(spec: ModelSpec, gate_results: dict[str, Any]) -> None:
+def show_checks(
+    stress: StressReport | None,
+    explanation: ExplanationReport | None,
+    gate_results: dict[str, Any],
+) -> None:
     """Show what is known beyond right and wrong: stress, gate, heatmaps."""
     left, right = st.columns(2, gap="large")
     with left:
         st.header("Does it look at lungs?")
-        st.markdown(border_sentence(spec))
-        st.markdown(heatmap_sentence(spec))
-        rows = stress_rows(spec)
+        st.markdown(border_sentence(stress))
+        st.markdown(heatmap_sentence(explanation))
+        rows = stress_rows(stress)
         if rows:
             st.markdown("What changes that are no illness did to its answers:")
             st.table(rows, hide_index=True, alt="Changes of the picture and of the answers")

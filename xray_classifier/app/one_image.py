@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -37,6 +35,7 @@ from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.gate import ADVICE
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
+from xray_classifier.records.evaluation import PointFigures
 
 COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
 
@@ -178,8 +177,11 @@ def notes_on_numbers(point: OperatingPoint, spec: ModelSpec) -> list[str]:
     where, figures = measured(point, spec)
     if figures:
         parts = [
-            "{} {} ({} to {})".format(name, *map(percent, figures[name]))
-            for name in ("sensitivity", "specificity")
+            f"{name} {percent(figure.value)} ({percent(figure.low)} to {percent(figure.high)})"
+            for name, figure in (
+                ("sensitivity", figures.sensitivity),
+                ("specificity", figures.specificity),
+            )
         ]
         notes.append(f"Measured {where}, without the uncertain verdict: {', '.join(parts)}.")
     if spec.calibration_prevalence is not None:
@@ -191,12 +193,12 @@ def notes_on_numbers(point: OperatingPoint, spec: ModelSpec) -> list[str]:
     return notes
 
 
-def measured(point: OperatingPoint, spec: ModelSpec) -> tuple[str, Mapping[str, Any]]:
+def measured(point: OperatingPoint, spec: ModelSpec) -> tuple[str, PointFigures | None]:
     """Find what a point gave on the official test set, or else where it was fitted."""
-    found = spec.results.get(OFFICIAL_TEST, {})
-    if point.name in found.get("operating_points", {}):
-        where = f"on the {found['images']} images of the official test set"
-        return where, found["operating_points"][point.name]
+    found = spec.results.get(OFFICIAL_TEST)
+    if found and point.name in found.operating_points:
+        where = f"on the {found.images} images of the official test set"
+        return where, found.operating_points[point.name]
     return "out of fold, where it was fitted", point.out_of_fold
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from xray_classifier.cli.options import (
@@ -21,6 +22,7 @@ from xray_classifier.cli.options import (
     patients_of,
 )
 from xray_classifier.errors import DatasetError
+from xray_classifier.records.json_files import write_record
 
 BASELINE = "article"
 """Every other model is compared with this one, where it is there."""
@@ -158,13 +160,13 @@ def evaluate(options: argparse.Namespace) -> int:
     samples = evaluation.samples_of_split(options.data, options.split, patients_of(options))
     classifier = load_classifier(options.model)
     result = evaluation.evaluate(samples, classifier)
-    found = result.summary | error_analysis.review(result, classifier.spec, load_gate())
+    found = error_analysis.review(result, classifier.spec, load_gate())
     baseline = options.baseline or (BASELINE if BASELINE in model_names() else None)
     if baseline and baseline != classifier.spec.name:
         its = evaluation.evaluate(samples, load_classifier(baseline))
-        found["compared"] = error_analysis.against(result, its, baseline)
+        found = replace(found, compared=error_analysis.against(result, its, baseline))
     if options.robustness:
-        found["robustness"] = robustness(samples, classifier)
+        found = replace(found, robustness=robustness(samples, classifier))
     evaluation.write_evaluation(result, found, options.data, options.out)
     print(ledger.describe(found))
     print(f"Figures, plots and probabilities are in {options.out}/", file=sys.stderr)
@@ -187,15 +189,14 @@ def stress(options: argparse.Namespace) -> int:
         )
     samples = evaluation.samples_of_split(options.data, options.split, patients_of(options))
     classifier = load_classifier(options.model)
-    pairs = {}
+    full = None
     if options.full_resolution:  # first: it is quick to say that the folder is a wrong one
-        found = stressing.compare_resolutions(samples, options.full_resolution, classifier)
-        pairs["full_resolution"] = found
-    report = stressing.stress(samples, classifier) | pairs
+        full = stressing.compare_resolutions(samples, options.full_resolution, classifier)
+    data = evaluation.data_name(options.data, options.split)
+    report = stressing.stress(samples, classifier, data, full)
     print(stressing.describe(report))
     if options.out:
-        identity = stressing.identify(samples, classifier.spec, options.data, options.split)
-        stressing.write(identity | report, options.out)
+        write_record(report, options.out)
     return 0
 
 
@@ -204,25 +205,24 @@ def explain_check(options: argparse.Namespace) -> int:
     with needs("requirements-train.txt"):
         from xray_classifier.evaluation import saliency_checks
         from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split
-    from xray_classifier.files import write_json
     from xray_classifier.models.loading import load_classifier
 
     samples = samples_of_split(options.data, HOLDOUT, patients_of(options))
-    figures = saliency_checks.check(samples, load_classifier(options.model), options.images)
-    print(saliency_checks.describe(figures))
+    report = saliency_checks.check(samples, load_classifier(options.model), options.images)
+    print(saliency_checks.describe(report))
     if options.out:
-        write_json(figures, options.out)
-    return 0 if figures["passed"] else BAD_DATA
+        write_record(report, options.out)
+    return 0 if report.passed else BAD_DATA
 
 
 def seeds(options: argparse.Namespace) -> int:
     """Measure models that differ in their seed only."""
     with needs("requirements-train.txt"):
         from xray_classifier.evaluation import evaluate as evaluation
-        from xray_classifier.evaluation.seeds import measure_spread, write_spread
+        from xray_classifier.evaluation.seeds import measure_seeds
 
     samples = evaluation.samples_of_split(options.data, evaluation.HOLDOUT, patients_of(options))
-    write_spread(measure_spread(samples, options.models), options.out)
+    write_record(measure_seeds(samples, options.models), options.out)
     print(options.out)
     return 0
 

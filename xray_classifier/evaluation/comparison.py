@@ -7,9 +7,10 @@ expect them; both take images for independent, which images of one child are not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import fields
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest, norm, rankdata
 
 from xray_classifier.evaluation.metrics import (
@@ -19,6 +20,9 @@ from xray_classifier.evaluation.metrics import (
     measure,
     with_intervals,
 )
+from xray_classifier.records.evaluation import Comparison, Difference
+
+Mask = NDArray[np.bool_]
 
 
 def compare(
@@ -26,7 +30,8 @@ def compare(
     patients: Sequence[str],
     ours: tuple[Probabilities, float],
     other: tuple[Probabilities, float],
-) -> dict[str, Any]:
+    name: str,
+) -> Comparison:
     """Compare two models that judged the same images.
 
     Args:
@@ -34,22 +39,23 @@ def compare(
         patients: of each image.
         ours: probabilities, shape (n,), and the threshold they are judged by.
         other: the same of the model that ours is compared with.
+        name: of that other model.
 
     Returns:
-        `difference`: accuracy, sensitivity, specificity and auc, ours less the other's, each as
-        [value, low, high] by a paired bootstrap over patients; `mcnemar_p`, exact; `delong_p`.
+        Differences by a paired bootstrap over patients, and the p of both tests.
     """
-    names = ("accuracy", "sensitivity", "specificity", "auc")
+    names = [entry.name for entry in fields(Difference)]
 
     def differences(weights: Weights) -> dict[str, float]:
         mine, its = measure(labels, *ours, weights), measure(labels, *other, weights)
         return {name: mine[name] - its[name] for name in names}
 
-    return {
-        "difference": with_intervals(differences, labels, patients),
-        "mcnemar_p": mcnemar(labels, ours, other),
-        "delong_p": delong(labels, ours[0], other[0]),
-    }
+    return Comparison(
+        name,
+        Difference(**with_intervals(differences, labels, patients)),
+        mcnemar_p=mcnemar(labels, ours, other),
+        delong_p=delong(labels, ours[0], other[0]),
+    )
 
 
 def mcnemar(
@@ -67,21 +73,23 @@ def mcnemar(
 
 def delong(labels: Labels, ours: Probabilities, other: Probabilities) -> float:
     """Give the p of DeLong's test of equal AUC (Biometrics 44, 1988; Sun and Xu 2014)."""
-    ill, well = labels == 1, labels == 0
-    shares = [_placements(probabilities, ill, well) for probabilities in (ours, other)]
-    of_ill = np.stack([share for share, _ in shares])
-    of_well = np.stack([share for _, share in shares])
-    covariance = np.cov(of_ill) / ill.sum() + np.cov(of_well) / well.sum()
+    positive, negative = labels == 1, labels == 0
+    shares = [_placements(probabilities, positive, negative) for probabilities in (ours, other)]
+    of_positives = np.stack([share for share, _ in shares])
+    of_negatives = np.stack([share for _, share in shares])
+    covariance = np.cov(of_positives) / positive.sum() + np.cov(of_negatives) / negative.sum()
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    difference = of_ill[0].mean() - of_ill[1].mean()
+    difference = of_positives[0].mean() - of_positives[1].mean()
     if variance <= 0:
         return 1.0 if difference == 0 else 0.0
     return float(2 * norm.sf(abs(difference) / np.sqrt(variance)))
 
 
-def _placements(probabilities: Probabilities, ill: Any, well: Any) -> tuple[Any, Any]:
+def _placements(
+    probabilities: Probabilities, positive: Mask, negative: Mask
+) -> tuple[Probabilities, Probabilities]:
     """For each image, the fraction of the other class that it is ordered rightly against."""
     ranks = rankdata(probabilities)
-    below = (ranks[ill] - rankdata(probabilities[ill])) / well.sum()
-    above = 1 - (ranks[well] - rankdata(probabilities[well])) / ill.sum()
+    below = (ranks[positive] - rankdata(probabilities[positive])) / negative.sum()
+    above = 1 - (ranks[negative] - rankdata(probabilities[negative])) / positive.sum()
     return below, above

@@ -7,51 +7,50 @@ from scipy.special import logit
 from sklearn.metrics import roc_curve
 
 from xray_classifier.evaluation.metrics import Labels, Probabilities, calibration_bins
-
-Points = list[list[float]]
+from xray_classifier.records.evaluation import CoveragePoint, Curves, RocPoint
 
 POINTS = 100
 COVERAGES = np.linspace(1, 0.5, 26)
 
 
-def curves_of(labels: Labels, probabilities: Probabilities, threshold: float) -> dict[str, Points]:
+def curves_of(labels: Labels, probabilities: Probabilities, threshold: float) -> Curves:
     """Compute all curves.
 
     Args:
         labels: shape (n,), both classes.
         probabilities: of pneumonia, shape (n,), in [0, 1].
         threshold: of the forced verdicts.
-
-    Returns:
-        `roc`: [false positive rate, true positive rate]; `reliability`: [mean probability,
-        fraction with pneumonia, images] of 15 bins; `coverage`: [fraction decided, fraction of
-        these that are right].
     """
-    return {
-        "roc": roc(labels, probabilities),
-        "reliability": [list(point) for point in calibration_bins(labels, probabilities)],
-        "coverage": coverage(labels, probabilities, threshold),
-    }
+    return Curves(
+        roc=roc(labels, probabilities),
+        reliability=tuple(calibration_bins(labels, probabilities)),
+        coverage=coverage(labels, probabilities, threshold),
+    )
 
 
-def roc(labels: Labels, probabilities: Probabilities) -> Points:
-    """Give the ROC curve, at most 100 points of it: [false positive rate, true positive rate]."""
+def roc(labels: Labels, probabilities: Probabilities) -> tuple[RocPoint, ...]:
+    """Give the ROC curve, at most 100 points of it."""
     false_rate, true_rate, _ = roc_curve(labels, probabilities)
     chosen = np.unique(np.linspace(0, len(false_rate) - 1, POINTS).round().astype(int))
-    return [
-        [round(float(x), 5), round(float(y), 5)]
+    return tuple(
+        RocPoint(round(float(x), 5), round(float(y), 5))
         for x, y in zip(false_rate[chosen], true_rate[chosen], strict=True)
-    ]
+    )
 
 
-def coverage(labels: Labels, probabilities: Probabilities, threshold: float) -> Points:
+def coverage(
+    labels: Labels, probabilities: Probabilities, threshold: float
+) -> tuple[CoveragePoint, ...]:
     """Leave ever more images undecided, those nearest to the threshold in logits first."""
     distance = np.abs(clipped_logit(probabilities) - logit(threshold))
     order = np.argsort(-distance, kind="stable")
     right = ((probabilities >= threshold) == (labels == 1))[order]
     n = len(right)
     counts = [max(1, round(fraction * n)) for fraction in COVERAGES]
-    return [[round(count / n, 4), round(float(right[:count].mean()), 5)] for count in counts]
+    return tuple(
+        CoveragePoint(round(count / n, 4), round(float(right[:count].mean()), 5))
+        for count in counts
+    )
 
 
 def clipped_logit(probabilities: Probabilities) -> Probabilities:

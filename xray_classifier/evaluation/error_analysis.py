@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -16,53 +17,60 @@ from xray_classifier.evaluation.metrics import Weights, measure_point, with_inte
 from xray_classifier.imaging.preprocessing import preprocess
 from xray_classifier.labels import LABELS
 from xray_classifier.models.gate import Gate
+from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import ModelSpec
 from xray_classifier.progress import track
+from xray_classifier.records.evaluation import (
+    Comparison,
+    Curves,
+    EvaluationReport,
+    GateCounts,
+    Misjudged,
+    PointFigures,
+    Subgroup,
+)
 
 ETIOLOGIES = ("bacteria", "virus")
 
 
-def review(evaluation: Evaluation, spec: ModelSpec, gate: Gate) -> dict[str, Any]:
-    """Answer all of it that needs no second model and no further pass through this one.
+def review(evaluation: Evaluation, spec: ModelSpec, gate: Gate) -> EvaluationReport:
+    """Add to the figures all that needs no second model and no further pass through this one.
 
     Raises:
         DatasetError: a file cannot be read; the message names it.
     """
-    return {
-        "operating_points": operating_points(evaluation, spec),
-        "etiology": by_etiology(evaluation),
-        "byte_size_auc": byte_size_auc(evaluation),
-        "gate": rejections(evaluation, gate),
-        "errors": errors(evaluation),
-        "curves": curves(evaluation),
-    }
+    return replace(
+        evaluation.summary,
+        operating_points=operating_points(evaluation, spec.operating_points),
+        etiology=by_etiology(evaluation),
+        byte_size_auc=byte_size_auc(evaluation),
+        gate=rejections(evaluation, gate),
+        errors=errors(evaluation),
+        curves=curves(evaluation),
+    )
 
 
-def operating_points(evaluation: Evaluation, spec: ModelSpec) -> dict[str, Any]:
-    """Measure each of a model's operating points, each figure as [value, low, high]."""
-    found = {}
-    for name in spec.operating_points:
-        point = spec.point(name)
+def operating_points(
+    evaluation: Evaluation, points: Sequence[OperatingPoint]
+) -> dict[str, PointFigures]:
+    """Measure operating points, by name."""
 
-        def figures(weights: Weights, point: Any = point) -> dict[str, float]:
+    def measured(point: OperatingPoint) -> PointFigures:
+        def figures(weights: Weights) -> dict[str, float]:
             return measure_point(evaluation.labels, evaluation.probabilities, point, weights)
 
-        found[name] = with_intervals(figures, evaluation.labels, evaluation.patients)
-    return found
+        return PointFigures(**with_intervals(figures, evaluation.labels, evaluation.patients))
+
+    return {point.name: measured(point) for point in points}
 
 
-def curves(evaluation: Evaluation) -> dict[str, Any]:
+def curves(evaluation: Evaluation) -> Curves:
     """Compute the points of ROC, reliability and coverage curve."""
     return curves_of(evaluation.labels, evaluation.probabilities, evaluation.threshold)
 
 
-def by_etiology(evaluation: Evaluation) -> dict[str, Any]:
-    """Measure bacterial and viral pneumonia apart, each with all normals.
-
-    Returns:
-        By etiology: images, and sensitivity and auc as [value, low, high]; empty where the file
-        names do not tell.
-    """
+def by_etiology(evaluation: Evaluation) -> dict[str, Subgroup]:
+    """Measure bacterial and viral pneumonia apart; none of it where file names do not tell."""
     found = {}
     kinds = np.array([etiology_from_name(one.path.name) for one in evaluation.samples])
     for kind in ETIOLOGIES:
@@ -74,8 +82,8 @@ def by_etiology(evaluation: Evaluation) -> dict[str, Any]:
         )
         images = int(part.labels.sum())
         if 0 < images < len(chosen):
-            figures = part.summary["figures"]
-            found[kind] = {"images": images} | {n: figures[n] for n in ("sensitivity", "auc")}
+            figures = part.summary.figures
+            found[kind] = Subgroup(images, figures.sensitivity, figures.auc)
     return found
 
 
@@ -88,24 +96,17 @@ def byte_size_auc(evaluation: Evaluation) -> float:
     return float(roc_auc_score(evaluation.labels, -np.array(sizes)))
 
 
-def errors(evaluation: Evaluation) -> list[dict[str, Any]]:
+def errors(evaluation: Evaluation) -> tuple[Misjudged, ...]:
     """List what is judged wrongly by a forced verdict, by file name."""
-    return [
-        {
-            "file": sample.path.name,
-            "label": LABELS[sample.label],
-            "probability": round(float(probability), 4),
-        }
+    return tuple(
+        Misjudged(sample.path.name, LABELS[sample.label], round(float(probability), 4))
         for sample, probability in zip(evaluation.samples, evaluation.probabilities, strict=True)
         if (probability >= evaluation.threshold) != bool(sample.label)
-    ]
+    )
 
 
-def rejections(evaluation: Evaluation, gate: Gate) -> dict[str, Any]:
+def rejections(evaluation: Evaluation, gate: Gate) -> GateCounts:
     """Count what the gate would have rejected or flagged; the figures are without it.
-
-    Returns:
-        `rejected` and `flagged` as numbers of images, and the names of the `rejected_files`.
 
     Raises:
         DatasetError: a file cannot be read; the message names it.
@@ -115,25 +116,24 @@ def rejections(evaluation: Evaluation, gate: Gate) -> dict[str, Any]:
         gate.decide(preprocess(read_image(sample)))
         for sample in track(samples, "Asking the gate", len(samples))
     ]
-    return {
-        "rejected": sum(bool(decision.reason) for decision in decisions),
-        "flagged": sum(
-            decision.outside_population and not decision.reason for decision in decisions
-        ),
-        "rejected_files": [
-            sample.path.name
-            for sample, decision in zip(samples, decisions, strict=True)
-            if decision.reason
-        ],
-    }
+    rejected = [
+        sample.path.name
+        for sample, decision in zip(samples, decisions, strict=True)
+        if decision.reason
+    ]
+    return GateCounts(
+        rejected=len(rejected),
+        flagged=sum(decision.outside_population and not decision.reason for decision in decisions),
+        rejected_files=tuple(rejected),
+    )
 
 
-def against(evaluation: Evaluation, baseline: Evaluation, name: str) -> dict[str, Any]:
+def against(evaluation: Evaluation, baseline: Evaluation, name: str) -> Comparison:
     """Compare with a baseline model that judged the same radiographs."""
-    found = compare(
+    return compare(
         evaluation.labels,
         evaluation.patients,
         (evaluation.probabilities, evaluation.threshold),
         (baseline.probabilities, baseline.threshold),
+        name,
     )
-    return {"model": name} | found

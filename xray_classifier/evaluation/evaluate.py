@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -34,6 +32,8 @@ from xray_classifier.inference.verdict import force, percent
 from xray_classifier.labels import LABELS
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.progress import track
+from xray_classifier.records.evaluation import EvaluationReport, Figures
+from xray_classifier.records.json_files import write_record
 
 HOLDOUT = "holdout"
 """The patients of train and val that training kept for validation, by `split_by_patient`."""
@@ -66,21 +66,20 @@ class Evaluation:
         return [sample.patient for sample in self.samples]
 
     @cached_property
-    def summary(self) -> dict[str, Any]:
-        """Compute the figures, each as [value, low, high] with its 95 % interval."""
+    def summary(self) -> EvaluationReport:
+        """What follows from the answers alone: confusion matrix and figures."""
 
         def figures(weights: Weights) -> dict[str, float]:
             return measure(self.labels, self.probabilities, self.threshold, weights)
 
-        table = confusion(self.labels, self.probabilities, self.threshold)
-        return {
-            "images": len(self.samples),
-            "patients": len(set(self.patients)),
-            "data_sha256": fingerprint(self.samples),
-            "threshold": self.threshold,
-            "confusion": table.tolist(),
-            "figures": with_intervals(figures, self.labels, self.patients),
-        }
+        return EvaluationReport(
+            images=len(self.samples),
+            patients=len(set(self.patients)),
+            data_sha256=fingerprint(self.samples),
+            threshold=self.threshold,
+            confusion=confusion(self.labels, self.probabilities, self.threshold),
+            figures=Figures(**with_intervals(figures, self.labels, self.patients)),
+        )
 
 
 def samples_of_split(
@@ -104,6 +103,11 @@ def samples_of_split(
     return chosen
 
 
+def data_name(data: Path, split: str) -> str:
+    """Name a split of a data set as JSON files and tables do: chest_xray/test."""
+    return f"{data.resolve().name}/{split}"
+
+
 def evaluate(samples: Sequence[Sample], classifier: Classifier) -> Evaluation:
     """Let a model judge labelled radiographs, in the way the page does.
 
@@ -117,7 +121,9 @@ def evaluate(samples: Sequence[Sample], classifier: Classifier) -> Evaluation:
     return Evaluation(list(samples), np.array(probabilities), classifier.spec.threshold)
 
 
-def write_evaluation(evaluation: Evaluation, found: dict[str, Any], data: Path, out: Path) -> None:
+def write_evaluation(
+    evaluation: Evaluation, found: EvaluationReport, data: Path, out: Path
+) -> None:
     """Write metrics.json, predictions.csv, classification_report.txt and the plots to `out`.
 
     The grid shows patients: `out` must not be published.
@@ -129,18 +135,15 @@ def write_evaluation(evaluation: Evaluation, found: dict[str, Any], data: Path, 
         out: a folder.
     """
     make_folder(out)
-    with replace_atomically(out / "metrics.json") as path:
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write_record(found, out / "metrics.json")
     with replace_atomically(out / "classification_report.txt") as path:
         path.write_text(_report(evaluation), encoding="utf-8")
     _write_predictions(evaluation, data, out / "predictions.csv")
     labels, probabilities = evaluation.labels, evaluation.probabilities
-    table = confusion(labels, probabilities, evaluation.threshold)
     false_rate, true_rate, _ = roc_curve(labels, probabilities)
-    auc = evaluation.summary["figures"]["auc"][0]
     for name, figure in {
-        "confusion_matrix": plots.confusion(table, LABELS),
-        "roc": plots.roc(false_rate, true_rate, auc),
+        "confusion_matrix": plots.confusion(found.confusion),
+        "roc": plots.roc(false_rate, true_rate, found.figures.auc.value),
         "grid": _grid(evaluation),
     }.items():
         with replace_atomically(out / f"{name}.png") as path:

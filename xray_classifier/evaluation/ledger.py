@@ -6,50 +6,48 @@ import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.evaluation.evaluate import data_name
 from xray_classifier.files import replace_atomically
 from xray_classifier.labels import LABELS
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
 from xray_classifier.paths import MODEL_FOLDER
+from xray_classifier.records.evaluation import EvaluationReport, named_estimates
 
 LEDGER = "EVALUATIONS.md"
 TEST_SPLIT = "test"
 
 
-def describe(summary: dict[str, Any]) -> str:
+def describe(summary: EvaluationReport) -> str:
     """Write the figures of an evaluation for people."""
-    (right_normal, false_pneumonia), (false_normal, right_pneumonia) = summary["confusion"]
-    right, images = right_normal + right_pneumonia, summary["images"]
+    counts = summary.confusion
     lines = [
-        f"{images} images of {summary['patients']} patients, threshold {summary['threshold']}",
-        f"right: {right} of {images} ({LABELS[0]} {right_normal} of "
-        f"{right_normal + false_pneumonia}, {LABELS[1]} {right_pneumonia} of "
-        f"{right_pneumonia + false_normal})",
+        f"{summary.images} images of {summary.patients} patients, threshold {summary.threshold}",
+        f"right: {counts.right} of {summary.images} ({LABELS[0]} {counts.true_normal} of "
+        f"{counts.normals}, {LABELS[1]} {counts.true_pneumonia} of {counts.pneumonias})",
     ]
-    lines += [
-        f"{name:12} {value:.4f}  (95 % interval over patients {low:.4f} to {high:.4f})"
-        for name, (value, low, high) in summary["figures"].items()
-    ]
-    for point, figures in summary.get("operating_points", {}).items():
-        shown = ", ".join(f"{name} {figures[name][0]:.4f}" for name in figures)
-        lines.append(f"{point}: {shown}")
-    if "gate" in summary:
-        gate = summary["gate"]
-        lines.append(f"gate: {gate['rejected']} rejected, {gate['flagged']} flagged")
-    if "compared" in summary:
-        compared = summary["compared"]
-        value, low, high = compared["difference"]["accuracy"]
+    for name, figure in named_estimates(summary.figures).items():
+        interval = f"95 % interval over patients {figure.low:.4f} to {figure.high:.4f}"
+        lines.append(f"{name:12} {figure.value:.4f}  ({interval})")
+    for point, figures in summary.operating_points.items():
+        shown = named_estimates(figures).items()
+        lines.append(f"{point}: " + ", ".join(f"{name} {each.value:.4f}" for name, each in shown))
+    if summary.gate:
+        lines.append(f"gate: {summary.gate.rejected} rejected, {summary.gate.flagged} flagged")
+    if summary.compared:
+        compared = summary.compared
+        less = compared.difference.accuracy
         lines.append(
-            f"accuracy less that of {compared['model']}: {value:.4f} ({low:.4f} to {high:.4f}), "
-            f"McNemar p {compared['mcnemar_p']:.2g}, DeLong p {compared['delong_p']:.2g}"
+            f"accuracy less that of {compared.model}: {less.value:.4f} ({less.low:.4f} to "
+            f"{less.high:.4f}), McNemar p {compared.mcnemar_p:.2g}, DeLong p "
+            f"{compared.delong_p:.2g}"
         )
     return "\n".join(lines)
 
 
 def record(
-    spec: ModelSpec, data: Path, split: str, summary: dict[str, Any], folder: Path = MODEL_FOLDER
+    spec: ModelSpec, data: Path, split: str, summary: EvaluationReport, folder: Path = MODEL_FOLDER
 ) -> None:
     """Keep a look at a test split in the ledger, and a shipped model's figures in its JSON.
 
@@ -61,7 +59,7 @@ def record(
             f"{spec.file} has no JSON beside it, so that nothing says what was measured. Figures "
             "are kept for models that `train` wrote."
         )
-    key = f"{data.resolve().name}/{split}"
+    key = data_name(data, split)
     if split == TEST_SPLIT:
         _add_to_ledger(folder / LEDGER, spec, key, summary)
     path = folder / f"{spec.name}.json"
@@ -70,21 +68,20 @@ def record(
         write_spec(replace(shipped, results=shipped.results | {key: summary}), path)
 
 
-def _add_to_ledger(ledger: Path, spec: ModelSpec, key: str, summary: dict[str, Any]) -> None:
-    identity = f"{spec.sha256[:12]} | {summary['data_sha256'][:12]} | {spec.threshold}"
+def _add_to_ledger(ledger: Path, spec: ModelSpec, key: str, summary: EvaluationReport) -> None:
+    identity = f"{spec.sha256[:12]} | {summary.data_sha256[:12]} | {spec.threshold}"
     text = ledger.read_text(encoding="utf-8")
     if f"| {identity} |" in text:
         return  # the same model, data and threshold gave the same figures before
-    figures = summary["figures"]
-    (normal, _), (_, pneumonia) = summary["confusion"]
+    figures = summary.figures
     result = (
-        f"{normal + pneumonia} of {summary['images']} right, sensitivity "
-        f"{figures['sensitivity'][0]:.4f}, specificity {figures['specificity'][0]:.4f}, AUC "
-        f"{figures['auc'][0]:.4f}, loss {figures['loss'][0]:.4f}"
+        f"{summary.confusion.right} of {summary.images} right, sensitivity "
+        f"{figures.sensitivity.value:.4f}, specificity {figures.specificity.value:.4f}, AUC "
+        f"{figures.auc.value:.4f}, loss {figures.loss.value:.4f}"
     )
     today = datetime.now(UTC).date().isoformat()
     command = f"`evaluate {spec.name} --data {Path(key).parent} --split {Path(key).name}`"
-    name = f"{spec.name}, seed {spec.training.get('seed', '?')}"
+    name = f"{spec.name}, seed {spec.training.seed if spec.training else '?'}"
     line = f"| {today} | {_commit()} | {name} | {identity} | {command} | {result} |\n"
     with replace_atomically(ledger) as temporary:
         temporary.write_text(text + line, encoding="utf-8")

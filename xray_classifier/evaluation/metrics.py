@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray_classifier.models.operating_point import OperatingPoint
+from xray_classifier.records.evaluation import Confusion, Estimate, ReliabilityPoint
 
 RESAMPLES = 2000
 BINS = 15
@@ -68,24 +69,20 @@ def measure_point(
 def roc_auc(labels: Labels, probabilities: Probabilities, weights: Weights) -> float:
     """Give the area under the ROC curve.
 
-    It is the chance that an ill image has the higher probability, equal ones counted half.
+    It is the chance that a positive image has the higher probability, equal ones counted half.
     Arguments as for `measure`.
     """
     _, group_of = np.unique(probabilities, return_inverse=True)
-    ill = np.bincount(group_of, weights * (labels == 1))
-    well = np.bincount(group_of, weights * (labels == 0))
-    below = np.cumsum(well) - well
-    return float((ill * (below + well / 2)).sum() / (ill.sum() * well.sum()))
+    positive = np.bincount(group_of, weights * (labels == 1))
+    negative = np.bincount(group_of, weights * (labels == 0))
+    below = np.cumsum(negative) - negative
+    return float((positive * (below + negative / 2)).sum() / (positive.sum() * negative.sum()))
 
 
 def calibration_bins(
     labels: Labels, probabilities: Probabilities, weights: Weights | None = None
-) -> list[tuple[float, float, float]]:
-    """Divide images, ordered by probability, into 15 bins of equal mass.
-
-    Returns:
-        For each bin that is not empty (mean probability, fraction with pneumonia, weight).
-    """
+) -> list[ReliabilityPoint]:
+    """Divide images, ordered by probability, into 15 bins of equal mass; leave empty ones out."""
     order = np.argsort(probabilities, kind="stable")
     counted = _counted(labels, weights)[order]
     middle = np.cumsum(counted) - counted / 2
@@ -94,7 +91,7 @@ def calibration_bins(
     predicted = np.bincount(bin_of, counted * probabilities[order], BINS)
     observed = np.bincount(bin_of, counted * labels[order], BINS)
     return [
-        (float(p / n), float(y / n), float(n))
+        ReliabilityPoint(float(p / n), float(y / n), float(n))
         for p, y, n in zip(predicted, observed, mass, strict=True)
         if n
     ]
@@ -105,8 +102,8 @@ def calibration_error(
 ) -> float:
     """Give the expected calibration error over 15 bins of equal mass (Nguyen and O'Connor 2015)."""
     bins = calibration_bins(labels, probabilities, weights)
-    total = sum(n for _, _, n in bins)
-    return sum(n * abs(p - y) for p, y, n in bins) / total
+    total = sum(each.images for each in bins)
+    return sum(each.images * abs(each.predicted - each.observed) for each in bins) / total
 
 
 def patient_intervals(
@@ -150,17 +147,17 @@ def with_intervals(
     labels: Labels,
     patients: Sequence[str],
     resamples: int = RESAMPLES,
-) -> dict[str, list[float]]:
-    """Give each figure as [value, low, high] with its interval over patients."""
+) -> dict[str, Estimate]:
+    """Give each figure with its interval over patients."""
     values = figures(np.ones(len(labels), np.intp))
     intervals = patient_intervals(figures, labels, patients, resamples)
-    return {name: [value, *intervals[name]] for name, value in values.items()}
+    return {name: Estimate(value, *intervals[name]) for name, value in values.items()}
 
 
-def confusion(labels: Labels, probabilities: Probabilities, threshold: float) -> NDArray[np.intp]:
-    """Count [[true normal, false pneumonia], [false normal, true pneumonia]]."""
+def confusion(labels: Labels, probabilities: Probabilities, threshold: float) -> Confusion:
+    """Count images by what they are and what they are called."""
     called = (probabilities >= threshold).astype(np.intp)
-    return np.bincount(2 * labels + called, minlength=4).reshape(2, 2)
+    return Confusion(*np.bincount(2 * labels + called, minlength=4).tolist())
 
 
 def predictive_values(
@@ -171,10 +168,10 @@ def predictive_values(
     >>> [round(value, 3) for value in predictive_values(0.9, 0.8, 0.1)]
     [0.333, 0.986]
     """
-    ill, well = prevalence, 1 - prevalence
-    called = sensitivity * ill + (1 - specificity) * well
-    cleared = specificity * well + (1 - sensitivity) * ill
-    return sensitivity * ill / called, specificity * well / cleared
+    positive, negative = prevalence, 1 - prevalence
+    called = sensitivity * positive + (1 - specificity) * negative
+    cleared = specificity * negative + (1 - sensitivity) * positive
+    return sensitivity * positive / called, specificity * negative / cleared
 
 
 def wilson_interval(right: int, n: int) -> tuple[float, float]:

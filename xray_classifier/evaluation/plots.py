@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.labels import LABELS
+from xray_classifier.records.evaluation import Confusion
 
 
 def image_grid(images: Sequence[GreyImage], titles: Sequence[str], columns: int = 5) -> Figure:
@@ -54,16 +56,17 @@ def history(rows: Sequence[Mapping[str, float]]) -> Figure:
     return figure
 
 
-def confusion(table: NDArray[np.intp], names: Sequence[str]) -> Figure:
+def confusion(counts: Confusion) -> Figure:
     """Draw a confusion matrix (rows: truth, columns: verdict) as a heatmap with its counts."""
+    table = np.array(counts.rows)
     figure = _figure(4.6, 4)
     axes = figure.add_subplot()
     axes.imshow(table, cmap="Blues", vmin=0)
     for (row, column), count in np.ndenumerate(table):
         colour = "white" if count > table.max() / 2 else "black"
         axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=16)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_xticks(range(len(LABELS)), LABELS)
+    axes.set_yticks(range(len(LABELS)), LABELS)
     axes.set_xlabel("Verdict")
     axes.set_ylabel("Label")
     return figure

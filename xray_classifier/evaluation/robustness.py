@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,11 +12,11 @@ from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor, preprocess
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.progress import track
+from xray_classifier.records.evaluation import SpoiltFigures
 
 BATCH_SIZE = 32
 SEED = 0
 
-Point = dict[str, Any]
 Spoil = Callable[[Tensor, float, np.random.Generator], Tensor]
 
 SPOILERS: dict[str, tuple[Spoil, tuple[float, ...]]] = {
@@ -48,7 +47,9 @@ SPOILERS: dict[str, tuple[Spoil, tuple[float, ...]]] = {
 }
 
 
-def robustness(samples: Sequence[Sample], classifier: Classifier) -> dict[str, list[Point]]:
+def robustness(
+    samples: Sequence[Sample], classifier: Classifier
+) -> dict[str, tuple[SpoiltFigures, ...]]:
     """Measure a model on ever more spoilt images.
 
     Args:
@@ -56,8 +57,7 @@ def robustness(samples: Sequence[Sample], classifier: Classifier) -> dict[str, l
         classifier: the model.
 
     Returns:
-        By what was changed: for each `level` the `accuracy` of forced verdicts and the `auc`, as
-        [value, low, high] with its 95 % interval over patients.
+        By what was changed: what is reached at each level, in the order of `SPOILERS`.
 
     Raises:
         DatasetError: a file cannot be read; the message names it.
@@ -72,16 +72,19 @@ def robustness(samples: Sequence[Sample], classifier: Classifier) -> dict[str, l
         for name, level in order:
             spoilt = SPOILERS[name][0](batch, level, rng)
             found[name, level].append(classifier.probabilities(spoilt))
-    curves: dict[str, list[Point]] = {name: [] for name in SPOILERS}
-    for (name, level), parts in found.items():
-        measured = _measure(samples, np.concatenate(parts), classifier.spec.threshold)
-        curves[name].append({"level": level, **measured})
-    return curves
+    threshold = classifier.spec.threshold
+    return {
+        name: tuple(
+            _measure(level, samples, np.concatenate(found[name, level]), threshold)
+            for level in levels
+        )
+        for name, (_, levels) in SPOILERS.items()
+    }
 
 
 def _measure(
-    samples: Sequence[Sample], probabilities: Probabilities, threshold: float
-) -> dict[str, list[float]]:
+    level: float, samples: Sequence[Sample], probabilities: Probabilities, threshold: float
+) -> SpoiltFigures:
     labels = np.array([sample.label for sample in samples], np.intp)
     right = (probabilities >= threshold) == (labels == 1)
 
@@ -91,4 +94,5 @@ def _measure(
             "auc": roc_auc(labels, probabilities, weights),
         }
 
-    return with_intervals(figures, labels, [sample.patient for sample in samples])
+    patients = [sample.patient for sample in samples]
+    return SpoiltFigures(level, **with_intervals(figures, labels, patients))

@@ -1,9 +1,10 @@
 """Do the heatmaps show what the network looks at? Two sanity checks, measured.
 
-1. Filling the hottest part of a picture with the picture's mean must lower the score more than
-   filling a patch of the same shape elsewhere (the idea of Samek et al., IEEE TNNLS 28, 2017).
-2. Shuffling the network's weights must destroy the heatmap: all of them at once, and cascading
-   from the last layers to the first (Adebayo et al., NeurIPS 2018).
+1. Deletion test: filling the hottest part of a picture with the picture's mean must lower the score
+   more than filling a patch of the same shape elsewhere (the idea of Samek et al., IEEE TNNLS 28,
+   2017).
+2. Parameter-randomisation test: shuffling the network's weights must destroy the heatmap: all of
+   them at once, and cascading from the last layers to the first (Adebayo et al., NeurIPS 2018).
 """
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ from xray_classifier.errors import DatasetError
 from xray_classifier.imaging.preprocessing import Tensor, preprocess
 from xray_classifier.inference.heatmap import METHOD, Explainer, Heatmap
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.percent import as_percent
 from xray_classifier.progress import track
+from xray_classifier.records.checks import (
+    CascadeStep,
+    DeletionTest,
+    Drops,
+    ExplanationReport,
+    Likeness,
+    RandomisationTest,
+)
 
 HOTTEST = 0.1
 PATCHES = 5  # random places for each image
@@ -39,7 +49,7 @@ Mask = NDArray[np.bool_]
 
 def check(
     samples: Sequence[Sample], classifier: Classifier, images: int, seed: int = 0
-) -> dict[str, Any]:
+) -> ExplanationReport:
     """Run both checks on pictures that the classifier calls pneumonia, one of each patient.
 
     The classifier must not be in use elsewhere: its weights are shuffled meanwhile.
@@ -50,9 +60,6 @@ def check(
         images: how many radiographs to take.
         seed: of the choice of radiographs, the random patches and the shuffling.
 
-    Returns:
-        The figures, ready for JSON; `passed` says whether both checks were.
-
     Raises:
         DatasetError: a file cannot be read, or fewer radiographs than wanted are called pneumonia.
         ModelUnavailableError: the model cannot be explained.
@@ -61,17 +68,17 @@ def check(
     rng = np.random.default_rng(seed)
     tensors = called_pneumonia(samples, classifier, images, rng)
     heatmaps = [explainer.heatmap(tensor) for tensor in tensors]
-    filling = check_filling(tensors, heatmaps, explainer, rng)
-    shuffling = check_shuffling(tensors, heatmaps, explainer, rng)
-    return {
-        "model": classifier.spec.name,
-        "sha256": classifier.spec.sha256,
-        "method": METHOD,
-        "images": images,
-        "filling": filling,
-        "shuffling": shuffling,
-        "passed": filling["passed"] and shuffling["passed"],
-    }
+    deletion = deletion_test(tensors, heatmaps, explainer, rng)
+    randomisation = parameter_randomisation_test(tensors, heatmaps, explainer, rng)
+    return ExplanationReport(
+        model=classifier.spec.name,
+        sha256=classifier.spec.sha256,
+        method=METHOD,
+        images=images,
+        deletion_test=deletion,
+        parameter_randomisation_test=randomisation,
+        passed=deletion.passed and randomisation.passed,
+    )
 
 
 def called_pneumonia(
@@ -95,12 +102,12 @@ def called_pneumonia(
     return list(found.values())
 
 
-def check_filling(
+def deletion_test(
     tensors: Sequence[Tensor],
     heatmaps: Sequence[Heatmap],
     explainer: Explainer,
     rng: np.random.Generator,
-) -> dict[str, Any]:
+) -> DeletionTest:
     """Compare what filling the hottest part does to the score with filling other parts.
 
     Other parts are the same shape at random places, and, as a harder control that knows where
@@ -119,54 +126,54 @@ def check_filling(
         lost = scores[:, :1] - scores[:, 1:]
         drops.append(np.column_stack([lost[:, :2], lost[:, 2:].mean(axis=1)]))
     by_logit, by_probability = (_compare(rows) for rows in np.array(drops).transpose(1, 0, 2))
-    return {
-        "hottest": HOTTEST,
-        "patches": PATCHES,
-        "logit": by_logit,
-        "probability": by_probability,
-        "passed": max(by_logit["p"], by_probability["p"]) < SIGNIFICANCE,
-    }
+    return DeletionTest(
+        fraction=HOTTEST,
+        patches=PATCHES,
+        logit=by_logit,
+        probability=by_probability,
+        passed=max(by_logit.p, by_probability.p) < SIGNIFICANCE,
+    )
 
 
-def check_shuffling(
+def parameter_randomisation_test(
     tensors: Sequence[Tensor],
     heatmaps: Sequence[Heatmap],
     explainer: Explainer,
     rng: np.random.Generator,
-) -> dict[str, Any]:
+) -> RandomisationTest:
     """Compare heatmaps before and after the weights are shuffled.
 
     Only pixels between the outermost cells count: beyond them all heatmaps fade alike.
     """
 
-    def likeness(others: Sequence[Heatmap]) -> dict[str, Any]:
+    def likeness(others: Sequence[Heatmap]) -> Likeness:
         pairs = list(zip(heatmaps, others, strict=True))
         inner = [[heatmap[explainer.inner][::STRIDE, ::STRIDE] for heatmap in p] for p in pairs]
-        return {
-            "rank_correlation": float(np.median([rank_correlation(*pair) for pair in inner])),
-            "ssim": float(np.median([ssim(*pair) for pair in inner])),
-            "blank": sum(not other.any() for other in others),
-        }
+        return Likeness(
+            rank_correlation=float(np.median([rank_correlation(*pair) for pair in inner])),
+            ssim=float(np.median([ssim(*pair) for pair in inner])),
+            blank=sum(not other.any() for other in others),
+        )
 
-    def explain() -> dict[str, Any]:
+    def explain() -> Likeness:
         return likeness([explainer.heatmap(tensor) for tensor in tensors])
 
     layers = list(weighted_layers(explainer.classifier.model))
-    everything, cascade = [], []
+    all_layers, cascade = [], []
     for _ in track(range(SHUFFLES), "Shuffling all", SHUFFLES):
         with shuffled(layers, rng):
-            everything.append(explain())
+            all_layers.append(explain())
     depths = np.unique(np.linspace(0, len(layers), STAGES + 1).astype(int)[1:])
     for depth in track(depths, "Shuffling from the top", len(depths)):
         with shuffled(layers[-depth:], rng):
-            cascade.append({"down_to": layers[-depth].name, **explain()})
-    mean = float(np.mean([draw["rank_correlation"] for draw in everything]))
-    return {
-        "other_image": likeness([*heatmaps[1:], heatmaps[0]]),
-        "all": everything,
-        "cascade": cascade,
-        "passed": abs(mean) < DESTROYED,
-    }
+            cascade.append(CascadeStep(layers[-depth].name, explain()))
+    mean = float(np.mean([draw.rank_correlation for draw in all_layers]))
+    return RandomisationTest(
+        other_image=likeness([*heatmaps[1:], heatmaps[0]]),
+        all_layers=tuple(all_layers),
+        cascade=tuple(cascade),
+        passed=abs(mean) < DESTROYED,
+    )
 
 
 def hottest(heatmap: Heatmap, part: float = HOTTEST) -> Mask:
@@ -234,46 +241,55 @@ def ssim(one: Heatmap, other: Heatmap) -> float:
     return float(np.mean(likeness / ((mean_a**2 + mean_b**2 + c1) * (variances + c2))))
 
 
-def describe(figures: dict[str, Any]) -> str:
+def describe(report: ExplanationReport) -> str:
     """Write the figures of `check` for people."""
-    filling, shuffling = figures["filling"], figures["shuffling"]
+    deletion, randomisation = report.deletion_test, report.parameter_randomisation_test
+    likenesses = [
+        ("of the next image", randomisation.other_image),
+        *(("all weights shuffled", each) for each in randomisation.all_layers),
+        *((f"shuffled down to {step.down_to}", step.likeness) for step in randomisation.cascade),
+    ]
     lines = [
-        f"{figures['method']}, {figures['model']}: {figures['images']} radiographs called "
-        "pneumonia, one of each patient",
-        f"Filling {HOTTEST:.0%} of the pixels with the mean: median drop",
+        f"{report.method}, {report.model}: {report.images} radiographs called pneumonia, one of "
+        "each patient",
+        f"Deletion test, {as_percent(deletion.fraction, 0)} of the pixels filled with the mean: "
+        "median drop",
+        _drops_line("logit", deletion.logit),
+        _drops_line("probability", deletion.probability),
+        "Parameter-randomisation test, likeness to the heatmap: median rank correlation, SSIM, "
+        "blank heatmaps",
+        *(
+            f"  {what:40} {each.rank_correlation:6.2f} {each.ssim:6.2f} {each.blank:4}"
+            for what, each in likenesses
+        ),
+        "passed" if report.passed else "FAILED",
     ]
-    lines += [
-        f"  {name:12} hottest {row['hottest']:.3f}, same shape elsewhere {row['random']:.3f} "
-        f"(Wilcoxon p = {row['p']:.1e}), another image's hottest {row['other_image']:.3f} "
-        f"(p = {row['p_other_image']:.1e})"
-        for name, row in filling.items()
-        if isinstance(row, dict)
-    ]
-    lines.append("Likeness to the heatmap: median rank correlation, SSIM, blank heatmaps")
-    lines += [
-        f"  {what:40} {row['rank_correlation']:6.2f} {row['ssim']:6.2f} {row['blank']:4}"
-        for what, row in [
-            ("of the next image", shuffling["other_image"]),
-            *(("all weights shuffled", row) for row in shuffling["all"]),
-            *((f"shuffled down to {row['down_to']}", row) for row in shuffling["cascade"]),
-        ]
-    ]
-    return "\n".join([*lines, "passed" if figures["passed"] else "FAILED"])
+    return "\n".join(lines)
 
 
-def _compare(drops: NDArray[np.float64]) -> dict[str, float]:
+def _drops_line(name: str, drops: Drops) -> str:
+    return (
+        f"  {name:12} hottest {drops.hottest:.3f}, same shape elsewhere {drops.random:.3f} "
+        f"(Wilcoxon p = {drops.p:.1e}), another image's hottest {drops.other_image:.3f} "
+        f"(p = {drops.p_other_image:.1e})"
+    )
+
+
+def _compare(drops: NDArray[np.float64]) -> Drops:
     """Test drops of shape (n, 3): hottest part, another image's, random places."""
     hot, other, elsewhere = drops.T
-    return {
-        "hottest": float(np.median(hot)),
-        "random": float(np.median(elsewhere)),
-        "other_image": float(np.median(other)),
-        "p": _p_greater(hot, elsewhere),
-        "p_other_image": _p_greater(hot, other),
-        "images_hottest_above_random": float(np.mean(hot > elsewhere)),
-    }
+    return Drops(
+        hottest=float(np.median(hot)),
+        random=float(np.median(elsewhere)),
+        other_image=float(np.median(other)),
+        p=_p_greater(hot, elsewhere),
+        p_other_image=_p_greater(hot, other),
+        images_hottest_above_random=float(np.mean(hot > elsewhere)),
+    )
 
 
 def _p_greater(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Give the p of Wilcoxon's signed-rank test, paired and one-sided; 1 where all are equal."""
-    return float(wilcoxon(one, other, alternative="greater").pvalue) if np.any(one != other) else 1
+    return (
+        float(wilcoxon(one, other, alternative="greater").pvalue) if np.any(one != other) else 1.0
+    )

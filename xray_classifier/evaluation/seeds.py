@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from xray_classifier.data.datasets import Sample
 from xray_classifier.data.splits import fingerprint
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.evaluation.evaluate import evaluate
-from xray_classifier.files import replace_atomically
 from xray_classifier.models.loading import load_classifier
+from xray_classifier.records.checks import SeedRun, SeedsReport
 
 
-def measure_spread(samples: Sequence[Sample], models: Sequence[str]) -> dict[str, Any]:
+def measure_seeds(samples: Sequence[Sample], models: Sequence[str]) -> SeedsReport:
     """Evaluate models that differ in their seed only.
 
     Args:
         samples: radiographs that none of them was trained on.
         models: names or paths; each with its JSON.
 
-    Returns:
-        `images`, `data_sha256`, and `seeds`: by seed the model's sha256 and figures.
-
     Raises:
         ModelUnavailableError: two models have the same seed, or one has none.
         DatasetError: a file cannot be read; the message names it.
     """
-    seeds: dict[str, Any] = {}
+    runs: dict[str, SeedRun] = {}
     for model in models:
-        classifier = load_classifier(model)
-        seed = str(classifier.spec.training.get("seed", ""))
-        if not seed or seed in seeds:
+        spec = (classifier := load_classifier(model)).spec
+        seed = str(spec.training.seed) if spec.training else ""
+        if not seed or seed in runs:
             raise ModelUnavailableError(
                 f"The seed of {model} is {seed or 'not in its JSON'}; wanted are models that "
                 "`train` wrote, each with a seed of its own."
             )
-        figures = evaluate(samples, classifier).summary["figures"]
-        seeds[seed] = {"sha256": classifier.spec.sha256, "figures": figures}
-    return {"images": len(samples), "data_sha256": fingerprint(samples), "seeds": seeds}
-
-
-def write_spread(found: dict[str, Any], target: Path) -> None:
-    """Write the figures as JSON, in one step."""
-    with replace_atomically(target) as path:
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        runs[seed] = SeedRun(spec.sha256, evaluate(samples, classifier).summary.figures)
+    return SeedsReport(len(samples), fingerprint(samples), runs)

@@ -7,10 +7,8 @@ same answer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,13 +16,13 @@ from xray_classifier.data.datasets import Sample, read_image
 from xray_classifier.data.splits import fingerprint
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation.metrics import Probabilities, Weights, roc_auc, with_intervals
-from xray_classifier.files import replace_atomically
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor, preprocess
 from xray_classifier.labels import LABELS
 from xray_classifier.models.classifier import Classifier
-from xray_classifier.models.spec import ModelSpec
+from xray_classifier.percent import as_percent
 from xray_classifier.progress import track
+from xray_classifier.records.checks import Change, ResolutionChange, StressReport
 
 BATCH_SIZE = 32
 SEED = 0
@@ -54,18 +52,19 @@ BORDER_ALONE: dict[str, Perturbation] = {
 }
 
 
-def stress(samples: Sequence[Sample], classifier: Classifier) -> dict[str, Any]:
+def stress(
+    samples: Sequence[Sample],
+    classifier: Classifier,
+    data: str,
+    full_resolution: ResolutionChange | None = None,
+) -> StressReport:
     """Measure what each perturbation does to a model's answers.
 
     Args:
         samples: held-out radiographs of both classes.
         classifier: the model.
-
-    Returns:
-        images, auc as they are; `perturbations`: for each its mean_change (mean absolute change
-        of the probability), verdicts_changed (fraction) and auc; `border_alone`: the AUC with
-        nothing of a lung left, .5 for a model that looks at lungs only. All but the number of
-        images as [value, low, high], with its 95 % interval over patients.
+        data: what they are called in the report, as chest_xray/holdout.
+        full_resolution: what `compare_resolutions` found, for the report.
 
     Raises:
         DatasetError: a file cannot be read; the message names it.
@@ -74,30 +73,34 @@ def stress(samples: Sequence[Sample], classifier: Classifier) -> dict[str, Any]:
     shuffled = [samples[index] for index in order]
     names = {**PERTURBATIONS, **BORDER_ALONE}
     plain, changed = _probabilities(shuffled, classifier, names)
+    spec = classifier.spec
     found = {
-        name: _compare(shuffled, plain, probabilities, classifier.spec.threshold)
+        name: _compare(shuffled, plain, probabilities, spec.threshold)
         for name, probabilities in {"nothing": plain, **changed}.items()
     }
-    return {
-        "images": len(samples),
-        "auc": found["nothing"]["auc"],
-        "perturbations": {name: found[name] for name in PERTURBATIONS},
-        "border_alone": {name: found[name]["auc"] for name in BORDER_ALONE},
-    }
+    return StressReport(
+        model=spec.name,
+        sha256=spec.sha256,
+        threshold=spec.threshold,
+        data=data,
+        data_sha256=fingerprint(samples),
+        images=len(samples),
+        auc=found["nothing"].auc,
+        perturbations={name: found[name] for name in PERTURBATIONS},
+        border_alone={name: found[name].auc for name in BORDER_ALONE},
+        full_resolution=full_resolution,
+    )
 
 
 def compare_resolutions(
     samples: Sequence[Sample], full: Path, classifier: Classifier
-) -> dict[str, Any]:
+) -> ResolutionChange:
     """Compare the answers for radiographs and for the same ones at full resolution.
 
     Args:
         samples: radiographs; those without a partner of the same name in `full` are left out.
         full: a folder with full-resolution copies, at any depth.
         classifier: the model.
-
-    Returns:
-        images, and mean_change, verdicts_changed and auc (of the full resolution) as in `stress`.
 
     Raises:
         DatasetError: the pairs lack a class, a partner cannot be told from another file of its
@@ -116,44 +119,26 @@ def compare_resolutions(
         Sample(partners[sample.path.name], sample.label, sample.split, sample.patient)
         for sample in pairs
     ]
-    compared = _compare(pairs, small, _plain(large, classifier), classifier.spec.threshold)
-    return {"images": len(pairs), **compared}
+    change = _compare(pairs, small, _plain(large, classifier), classifier.spec.threshold)
+    return ResolutionChange(len(pairs), change)
 
 
-def describe(report: dict[str, Any]) -> str:
-    """Write what `stress` found, and under `full_resolution` `compare_resolutions`, for people."""
+def describe(report: StressReport) -> str:
+    """Write what `stress` found for people."""
     head = ("changed", "mean change", "other verdicts", "AUC")
-    rows = [("nothing", "", "", f"{report['auc'][0]:.4f}")]
-    rows += [_row(name, found) for name, found in report["perturbations"].items()]
-    rows += [(name, "", "", f"{auc[0]:.4f}") for name, auc in report["border_alone"].items()]
-    if "full_resolution" in report:
-        found = report["full_resolution"]
-        rows.append(_row(f"full resolution, {found['images']} images", found))
+    rows = [("nothing", "", "", f"{report.auc.value:.4f}")]
+    rows += [_row(name, change) for name, change in report.perturbations.items()]
+    rows += [(name, "", "", f"{auc.value:.4f}") for name, auc in report.border_alone.items()]
+    if report.full_resolution:
+        images = report.full_resolution.images
+        rows.append(_row(f"full resolution, {images} images", report.full_resolution.change))
     lines = [f"{name:36}{mean:>12}{other:>16}{auc:>9}" for name, mean, other, auc in (head, *rows)]
-    return "\n".join([f"{report['images']} images", *lines])
+    return "\n".join([f"{report.images} images", *lines])
 
 
-def _row(name: str, found: dict[str, list[float]]) -> tuple[str, str, str, str]:
-    verdicts = f"{100 * found['verdicts_changed'][0]:.1f} %"
-    return name, f"{found['mean_change'][0]:.4f}", verdicts, f"{found['auc'][0]:.4f}"
-
-
-def identify(samples: Sequence[Sample], spec: ModelSpec, data: Path, split: str) -> dict[str, Any]:
-    """Say which model met which radiographs, as it is written beside what was found."""
-    return {
-        "model": spec.name,
-        "sha256": spec.sha256,
-        "threshold": spec.threshold,
-        "data": f"{data.resolve().name}/{split}",
-        "data_sha256": fingerprint(samples),
-    }
-
-
-def write(report: dict[str, Any], target: Path) -> None:
-    """Write a report as JSON, in one step."""
-    with replace_atomically(target) as path:
-        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-        path.write_text(text + "\n", encoding="utf-8")
+def _row(name: str, change: Change) -> tuple[str, str, str, str]:
+    verdicts = as_percent(change.verdicts_changed.value)
+    return name, f"{change.mean_change.value:.4f}", verdicts, f"{change.auc.value:.4f}"
 
 
 def _partners(samples: Sequence[Sample], full: Path) -> dict[str, Path]:
@@ -173,7 +158,7 @@ def _partners(samples: Sequence[Sample], full: Path) -> dict[str, Path]:
 
 def _compare(
     samples: Sequence[Sample], plain: Probabilities, changed: Probabilities, threshold: float
-) -> dict[str, list[float]]:
+) -> Change:
     labels = np.array([sample.label for sample in samples], np.intp)
     distance = np.abs(changed - plain)
     turned = (changed >= threshold) != (plain >= threshold)
@@ -185,7 +170,8 @@ def _compare(
             "auc": roc_auc(labels, changed, weights),
         }
 
-    return with_intervals(figures, labels, [sample.patient for sample in samples])
+    patients = [sample.patient for sample in samples]
+    return Change(**with_intervals(figures, labels, patients))
 
 
 def _plain(samples: Sequence[Sample], classifier: Classifier) -> Probabilities:

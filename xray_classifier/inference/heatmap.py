@@ -14,7 +14,6 @@ but need 16 and 361 passes. What the shipped models reach stands in model/explan
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,9 @@ from xray_classifier.inference.receptive_field import Axis, axes_of, coarsest_ma
 from xray_classifier.inference.verdict import percent
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.network import compiled
-from xray_classifier.models.spec import ModelSpec
+from xray_classifier.models.spec import ModelSpec, read_report
 from xray_classifier.paths import MODEL_FOLDER
+from xray_classifier.records.checks import ExplanationReport
 
 Heatmap = NDArray[np.float32]
 """Shape (500, 500), float32 in [0, 1], on the resized image's grid; all 0, or 1 at its peak."""
@@ -127,13 +127,10 @@ class Explainer:
         ]
 
 
-def is_proven(spec: ModelSpec, folder: Path = MODEL_FOLDER / "explanations") -> bool:
-    """Tell whether this very model file has passed `explain-check`, by the report in `folder`."""
-    path = folder / f"{spec.name}.json"
-    if not path.exists():
-        return False
-    report = json.loads(path.read_text(encoding="utf-8"))
-    return bool(report["passed"] and report["sha256"] == spec.sha256)
+def is_proven(spec: ModelSpec, folder: Path = MODEL_FOLDER) -> bool:
+    """Tell whether this very model file has passed `explain-check`, by the report on it."""
+    report = read_report(ExplanationReport, spec, folder)
+    return report is not None and report.passed
 
 
 def caveat(heatmap: Heatmap, spec: ModelSpec) -> str:

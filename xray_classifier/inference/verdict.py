@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xray_classifier.labels import LABELS
 from xray_classifier.models.operating_point import OperatingPoint
+from xray_classifier.percent import as_percent
 
 NORMAL, PNEUMONIA = LABELS
 UNCERTAIN = "uncertain"
@@ -33,4 +34,4 @@ def percent(probability: float) -> str:
         return "over 99.9 %"
     if probability < 0.0005:
         return "under 0.1 %"
-    return f"{probability:.1%}".replace("%", " %")
+    return as_percent(probability)

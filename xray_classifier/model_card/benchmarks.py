@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xray_classifier.model_card.tables import NOT_YET, table
+from xray_classifier.model_card.markdown import NOT_YET, table
 from xray_classifier.paths import REPOSITORY
 
 BENCHMARKS = REPOSITORY / "benchmarks" / "results.json"

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
 from xray_classifier.model_card.benchmarks import archive_table, benchmarks_table, hardness_table
-from xray_classifier.model_card.facts import adults_sentence, comparison_sentence, shift_sentence
-from xray_classifier.model_card.tables import (
+from xray_classifier.model_card.facts import (
     ADULTS,
     HOLDOUT,
-    NOT_YET,
     TEST,
-    decimal,
-    percent,
-    proportion,
-    table,
+    adults_sentence,
+    comparison_sentence,
+    shift_sentence,
 )
+from xray_classifier.model_card.markdown import NOT_YET, decimals, percents, proportion, table
 from xray_classifier.models.loading import DEFAULT_MODEL, model_names
-from xray_classifier.models.spec import read_spec
+from xray_classifier.models.spec import read_report, read_spec, report_path
 from xray_classifier.paths import MODEL_FOLDER, REPOSITORY
-
-STRESS_FOLDER = "stress"
+from xray_classifier.records.checks import Change, StressReport
+from xray_classifier.records.evaluation import EvaluationReport, Figures
 
 # What the article states of its own run on the official test: right verdicts of images; loss.
 ARTICLE_COUNTS = {"normal": (190, 234), "pneumonia": (379, 390)}
@@ -42,10 +38,7 @@ HEADLINE = (
 """The rows of the README's table: model, data, and the data in words."""
 
 _SHARES = ("accuracy", "sensitivity", "specificity")
-_HEADING = (
-    "| model | data | images (patients) | right | accuracy | sensitivity | specificity | AUC "
-    "| loss |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-)
+_HEADING = ("model", "data", "images (patients)", "right", *_SHARES, "AUC", "loss")
 
 
 def update_docs(root: Path = REPOSITORY, blocks: Mapping[str, Block] | None = None) -> None:
@@ -90,10 +83,9 @@ def headline_table(models: Path = MODEL_FOLDER) -> str:
         path = models / f"{name}.json"
         found = read_spec(path).results.get(data) if path.exists() else None
         if found:
-            figures = found["figures"]
-            percents = (percent(figures[share]) for share in _SHARES)
-            place = f"{where} ({found['images']:,})"
-            rows.append([f"`{name}`", place, *percents, decimal(figures["auc"])])
+            place = f"{where} ({found.images:,})"
+            auc = decimals(found.figures.auc)
+            rows.append([f"`{name}`", place, *_shares(found.figures), auc])
     return table(["model", "measured on (images)", *_SHARES, "AUC"], rows)
 
 
@@ -106,7 +98,7 @@ def results_table(models: Path = MODEL_FOLDER) -> str:
             _row(f"{spec.name} ({spec.short_hash})", data, summary)
             for data, summary in sorted(spec.results.items())
         ]
-    return "\n".join([_HEADING, *rows])
+    return table(_HEADING, rows)
 
 
 def findings(models: Path = MODEL_FOLDER) -> str:
@@ -129,43 +121,49 @@ def stress_table(models: Path = MODEL_FOLDER) -> str:
         return NOT_YET
     first = next(iter(reports.values()))
     heading = [
-        f"what was changed ({first['images']:,} images)",
+        f"what was changed ({first.images:,} images)",
         *(f"{name}: change, other verdicts" for name in reports),
     ]
-    lines = [heading, ["---"] * len(heading)]
-    for change in first["perturbations"]:
-        cells = (_changes(report["perturbations"][change]) for report in reports.values())
-        lines.append([change, *cells])
-    for border in first["border_alone"]:
-        cells = (f"AUC {decimal(report['border_alone'][border])}" for report in reports.values())
-        lines.append([border, *cells])
-    if "full_resolution" in first:
-        cells = (_changes(report["full_resolution"]) for report in reports.values())
-        lines.append([f"full resolution ({first['full_resolution']['images']} images)", *cells])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    rows = [
+        [name, *(_changes(report.perturbations[name]) for report in reports.values())]
+        for name in first.perturbations
+    ]
+    rows += [
+        [border, *(f"AUC {decimals(report.border_alone[border])}" for report in reports.values())]
+        for border in first.border_alone
+    ]
+    if first.full_resolution:
+        name = f"full resolution ({first.full_resolution.images} images)"
+        found = (report.full_resolution for report in reports.values())
+        rows.append([name, *(_changes(each.change) if each else "-" for each in found)])
+    return table(heading, rows)
 
 
-def _stress_reports(models: Path) -> dict[str, dict[str, Any]]:
+def _stress_reports(models: Path) -> dict[str, StressReport]:
     reports = {}
     for name in model_names(models):
-        path = models / STRESS_FOLDER / f"{name}.json"
-        if not path.exists():
-            continue
-        report = json.loads(path.read_text(encoding="utf-8"))
-        if report["sha256"] != read_spec(models / f"{name}.json").sha256:
+        spec = read_spec(models / f"{name}.json")
+        report = read_report(StressReport, spec, models)
+        path = report_path(StressReport, spec, models)
+        if report:
+            reports[name] = report
+        elif path.exists():
             raise DatasetError(f"{path} is about another file than {name}. Run `stress` again.")
-        reports[name] = report
     return reports
 
 
-def _changes(found: dict[str, list[float]]) -> str:
-    return f"{decimal(found['mean_change'])}, {percent(found['verdicts_changed'])}"
+def _changes(change: Change) -> str:
+    return f"{decimals(change.mean_change)}, {percents(change.verdicts_changed)}"
 
 
-def _article_row() -> str:
+def _shares(figures: Figures) -> list[str]:
+    return [percents(each) for each in (figures.accuracy, figures.sensitivity, figures.specificity)]
+
+
+def _article_row() -> list[str]:
     right = sum(right for right, _ in ARTICLE_COUNTS.values())
     images = sum(images for _, images in ARTICLE_COUNTS.values())
-    cells = [
+    return [
         "the article, as published",
         "its own full-resolution test images",
         f"{images}",
@@ -174,7 +172,6 @@ def _article_row() -> str:
         "-",
         f"{ARTICLE_LOSS}",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def _article_proportions() -> list[str]:
@@ -183,20 +180,16 @@ def _article_proportions() -> list[str]:
     return [proportion(*count) for count in counts]
 
 
-def _row(model: str, data: str, summary: dict[str, Any]) -> str:
-    figures = summary["figures"]
-    percents = (percent(figures[name]) for name in _SHARES)
-    right = summary["confusion"][0][0] + summary["confusion"][1][1]
-    cells = [
+def _row(model: str, data: str, found: EvaluationReport) -> list[str]:
+    return [
         model,
         data,
-        f"{summary['images']} ({summary['patients']})",
-        f"{right}",
-        *percents,
-        decimal(figures["auc"], 4),
-        decimal(figures["loss"], 4),
+        f"{found.images} ({found.patients})",
+        f"{found.confusion.right}",
+        *_shares(found.figures),
+        decimals(found.figures.auc, 4),
+        decimals(found.figures.loss, 4),
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 @dataclass(frozen=True)

@@ -1,101 +1,93 @@
-"""Measured results to the tables of the model card.
-
-Each function takes the facts about a model and the folder with everything measured of it.
-"""
+"""Measured results to the tables of the model card."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import astuple
 
-from xray_classifier.evaluation.metrics import predictive_values, wilson_interval
-from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
+from xray_classifier.evaluation.metrics import predictive_values
+from xray_classifier.model_card.facts import HOLDOUT, TEST
+from xray_classifier.model_card.markdown import NOT_YET, decimals, percents, proportion, table
+from xray_classifier.models.spec import ModelSpec
+from xray_classifier.percent import as_percent
+from xray_classifier.records.checks import SeedsReport
+from xray_classifier.records.evaluation import (
+    Confusion,
+    CoveragePoint,
+    Estimate,
+    EvaluationReport,
+    Figures,
+    PointFigures,
+)
 
-TEST, HOLDOUT, ADULTS = OFFICIAL_TEST, "chest_xray/holdout", "adult_nih/all"
 PREVALENCES = (0.05, 0.1, 0.25, 0.5)
-NOT_YET = "Not measured yet."
+STEPS_OF_COVERAGE = (1.0, 0.98, 0.96, 0.94, 0.92, 0.9, 0.86, 0.8)
 
 
-def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a Markdown table."""
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def percent(figure: Sequence[float]) -> str:
-    """Write [value, low, high] as percentages."""
-    return "{:.1%} ({:.1%} to {:.1%})".format(*figure)
-
-
-def decimal(figure: Sequence[float], digits: int = 3) -> str:
-    """Write [value, low, high] as decimal fractions."""
-    value, low, high = (f"{number:.{digits}f}" for number in figure)
-    return f"{value} ({low} to {high})"
-
-
-def proportion(count: int, n: int) -> str:
-    """Write a proportion as percentages, with Wilson's interval."""
-    return percent([count / n, *wilson_interval(count, n)])
-
-
-def performance(spec: ModelSpec, _folder: Path) -> str:
+def performance(spec: ModelSpec) -> str:
     """Write the figures out of fold, on the hold-out and on the test, and the confusion matrix."""
-    rows = [("out of fold", f"{spec.calibration['images']}", spec.calibration["out_of_fold"])]
-    for name, data in (("hold-out", HOLDOUT), ("**test**", TEST)):
-        if data in spec.results:
-            found = spec.results[data]
-            rows.append((name, f"{found['images']}", found["figures"]))
-    shares, decimals = ("accuracy", "sensitivity", "specificity"), ("loss", "brier", "ece")
+    rows = []
+    if spec.calibration:
+        facts = spec.calibration
+        rows.append(_performance_row("out of fold", facts.images, facts.out_of_fold))
+    rows += [
+        _performance_row(name, found.images, found.figures)
+        for name, found in _measured(spec, test="**test**").items()
+    ]
+    shares = ("accuracy", "sensitivity", "specificity")
     heading = ("on", "images", *shares, "AUC", "loss", "Brier", "ECE")
-    return "\n\n".join(
-        [
-            table(
-                heading,
-                (
-                    (
-                        name,
-                        images,
-                        *(percent(figures[share]) for share in shares),
-                        decimal(figures["auc"], 4),
-                        *(decimal(figures[name_]) for name_ in decimals),
-                    )
-                    for name, images, figures in rows
-                ),
-            ),
-            _confusion(spec),
-        ]
-    )
+    return f"{table(heading, rows)}\n\n{_confusion(spec)}"
+
+
+def _performance_row(name: str, images: int, figures: Figures) -> list[str]:
+    return [
+        name,
+        f"{images}",
+        *map(percents, (figures.accuracy, figures.sensitivity, figures.specificity)),
+        decimals(figures.auc, 4),
+        *map(decimals, (figures.loss, figures.brier, figures.ece)),
+    ]
 
 
 def _confusion(spec: ModelSpec) -> str:
     if TEST not in spec.results:
         return "The official test set was not met yet."
-    (a, b), (c, d) = spec.results[TEST]["confusion"]
-    rows = [("normal", f"{a}", f"{b}"), ("pneumonia", f"{c}", f"{d}")]
-    return "On the official test set:\n\n" + table(
-        ("is", "called normal", "called pneumonia"), rows
-    )
+    counts: Confusion = spec.results[TEST].confusion
+    rows = [
+        ("normal", f"{counts.true_normal}", f"{counts.false_pneumonia}"),
+        ("pneumonia", f"{counts.false_normal}", f"{counts.true_pneumonia}"),
+    ]
+    heading = ("is", "called normal", "called pneumonia")
+    return f"On the official test set:\n\n{table(heading, rows)}"
 
 
-def points(spec: ModelSpec, _folder: Path) -> str:
+def points(spec: ModelSpec) -> str:
     """Write what each operating point gave, wherever it was measured."""
-    names = ("sensitivity", "specificity", "accuracy", "undecided", "decided_right")
     rows = []
     for point in spec.operating_points:
-        places = [("out of fold", spec.point(point).out_of_fold)]
-        places += [
-            (name, spec.results[data]["operating_points"][point])
-            for name, data in (("hold-out", HOLDOUT), ("**test**", TEST))
-            if data in spec.results
+        if point.out_of_fold:
+            rows.append(_point_row(point.name, "out of fold", point.out_of_fold))
+        rows += [
+            _point_row(point.name, where, found.operating_points[point.name])
+            for where, found in _measured(spec, test="**test**").items()
         ]
-        rows += [(point, where, *(percent(found[n]) for n in names)) for where, found in places]
-    return table(("point", "on", *(name.replace("_", " ") for name in names)), rows)
+    names = ("sensitivity", "specificity", "accuracy", "undecided", "decided right")
+    return table(("point", "on", *names), rows)
 
 
-def thresholds(spec: ModelSpec, _folder: Path) -> str:
+def _point_row(point: str, where: str, found: PointFigures) -> list[str]:
+    figures = (
+        found.sensitivity,
+        found.specificity,
+        found.accuracy,
+        found.undecided,
+        found.decided_right,
+    )
+    return [point, where, *map(percents, figures)]
+
+
+def thresholds(spec: ModelSpec) -> str:
     """Write the thresholds and bands of the operating points."""
-    points = [spec.point(name) for name in spec.operating_points]
     rows = [
         (
             point.name,
@@ -103,140 +95,151 @@ def thresholds(spec: ModelSpec, _folder: Path) -> str:
             f"{point.threshold:.4f}",
             f"{point.low:.4f} to {point.high:.4f}",
         )
-        for point in points
+        for point in spec.operating_points
     ]
     return table(("point", "chosen by", "threshold", "uncertain band"), rows)
 
 
-def predictive(spec: ModelSpec, _folder: Path) -> str:
+def predictive(spec: ModelSpec) -> str:
     """Write PPV and NPV of the default operating point at several prevalences."""
     if TEST not in spec.results:
         return NOT_YET
-    figures = spec.results[TEST]["figures"]
-    rows = []
+    figures = spec.results[TEST].figures
     own = spec.calibration_prevalence
-    for prevalence in (*PREVALENCES, *([own] if own else [])):
-        ends = [
-            predictive_values(figures["sensitivity"][end], figures["specificity"][end], prevalence)
-            for end in (0, 1, 2)
-        ]
-        rows.append((f"{prevalence:.0%}", *(percent(values) for values in zip(*ends, strict=True))))
+    rows = [
+        (as_percent(prevalence, 0), *map(percents, _predictive_values(figures, prevalence)))
+        for prevalence in (*PREVALENCES, *([own] if own else []))
+    ]
     note = "Ranges: both at the lower, both at the upper end of their intervals."
     return table(("prevalence", "PPV", "NPV"), rows) + f"\n\n{note}"
 
 
-def spread(spec: ModelSpec, folder: Path) -> str:
-    """Write the figures of each seed."""
-    path = folder / "spread" / f"{spec.name}.json"
-    if not path.exists():
-        return NOT_YET
-    found = json.loads(path.read_text(encoding="utf-8"))
-    rows = [
-        (
-            seed,
-            *(percent(run["figures"][name]) for name in ("accuracy", "sensitivity", "specificity")),
-            *(decimal(run["figures"][name], 4) for name in ("auc", "brier", "ece")),
-        )
-        for seed, run in found["seeds"].items()
+def _predictive_values(figures: Figures, prevalence: float) -> tuple[Estimate, Estimate]:
+    ends = zip(astuple(figures.sensitivity), astuple(figures.specificity), strict=True)
+    values = [
+        predictive_values(sensitivity, specificity, prevalence) for sensitivity, specificity in ends
     ]
+    ppv, npv = zip(*values, strict=True)
+    return Estimate(*ppv), Estimate(*npv)
+
+
+def seeds(report: SeedsReport | None) -> str:
+    """Write the figures of each seed."""
+    if not report:
+        return NOT_YET
+    rows = []
+    for seed, run in report.seeds.items():
+        found = run.figures
+        shares = map(percents, (found.accuracy, found.sensitivity, found.specificity))
+        rest = (decimals(figure, 4) for figure in (found.auc, found.brier, found.ece))
+        rows.append((seed, *shares, *rest))
     heading = ("seed", "accuracy", "sensitivity", "specificity", "AUC", "Brier", "ECE")
-    text = f"The same recipe on the {found['images']} images of the hold-out, calibrated alike:"
+    text = f"The same recipe on the {report.images} images of the hold-out, calibrated alike:"
     return f"{text}\n\n{table(heading, rows)}"
 
 
-def compared(spec: ModelSpec, _folder: Path) -> str:
+def compared(spec: ModelSpec) -> str:
     """Write how the model compares with the article's."""
-    found = spec.results.get(TEST, {}).get("compared")
+    found = spec.results[TEST].compared if TEST in spec.results else None
     if not found:
         return NOT_YET
-    rows = [(name, decimal(value)) for name, value in found["difference"].items()]
+    less = found.difference
+    rows = [
+        ("accuracy", decimals(less.accuracy)),
+        ("sensitivity", decimals(less.sensitivity)),
+        ("specificity", decimals(less.specificity)),
+        ("auc", decimals(less.auc)),
+    ]
     return (
-        f"On the official test set, ours less `{found['model']}` (paired bootstrap over "
+        f"On the official test set, ours less `{found.model}` (paired bootstrap over "
         f"patients):\n\n{table(('figure', 'difference'), rows)}\n\nMcNemar p "
-        f"{found['mcnemar_p']:.1e}, DeLong p {found['delong_p']:.1e}."
+        f"{found.mcnemar_p:.1e}, DeLong p {found.delong_p:.1e}."
     )
 
 
-def subgroups(spec: ModelSpec, _folder: Path) -> str:
+def subgroups(spec: ModelSpec) -> str:
     """Write the figures of bacterial and viral pneumonia."""
     rows = [
-        (where, kind, f"{found['images']}", percent(found["sensitivity"]), decimal(found["auc"]))
-        for where, data in (("hold-out", HOLDOUT), ("test", TEST))
-        for kind, found in spec.results.get(data, {}).get("etiology", {}).items()
+        (where, kind, f"{part.images}", percents(part.sensitivity), decimals(part.auc))
+        for where, found in _measured(spec).items()
+        for kind, part in found.etiology.items()
     ]
     heading = ("on", "pneumonia by", "images", "sensitivity", "AUC against all normals")
     return table(heading, rows) if rows else NOT_YET
 
 
-def robustness(spec: ModelSpec, _folder: Path) -> str:
+def robustness(spec: ModelSpec) -> str:
     """Write accuracy and AUC on ever more spoilt images."""
-    curves = spec.results.get(TEST, {}).get("robustness")
-    if not curves:
+    found = spec.results.get(TEST)
+    if not found or not found.robustness:
         return NOT_YET
-    figures = spec.results[TEST]["figures"]
-    rows = [("nothing", "", percent(figures["accuracy"]), decimal(figures["auc"]))]
+    figures = found.figures
+    rows = [("nothing", "", percents(figures.accuracy), decimals(figures.auc))]
     rows += [
-        (name, f"{point['level']:g}", percent(point["accuracy"]), decimal(point["auc"]))
-        for name, points in curves.items()
-        for point in points
+        (name, f"{spoilt.level:g}", percents(spoilt.accuracy), decimals(spoilt.auc))
+        for name, levels in found.robustness.items()
+        for spoilt in levels
     ]
     return table(("changed", "level", "accuracy", "AUC"), rows)
 
 
-def gate(spec: ModelSpec, folder: Path) -> str:
-    """Write what the gate does with images of each kind."""
-    results = json.loads((folder / "gate" / "gate.json").read_text(encoding="utf-8"))["results"]
-    rows = [
-        (
-            kind,
-            f"{found['images']}",
-            *(
-                proportion(round(found[share] * found["images"]), found["images"])
-                for share in ("rejected", "outside_population")
-            ),
-        )
-        for kind, found in results.items()
-    ]
-    if TEST in spec.results:
-        images, gate = spec.results[TEST]["images"], spec.results[TEST]["gate"]
-        shares = (proportion(gate[name], images) for name in ("rejected", "flagged"))
-        rows.append(("official test set", f"{images}", *shares))
+def gate(results: Mapping[str, Mapping[str, float]], spec: ModelSpec) -> str:
+    """Write what the gate does with images of each kind.
+
+    Args:
+        results: of the gate, by kind.
+        spec: of the model; says what the gate does with the official test set.
+    """
+    rows = []
+    for kind, found in results.items():
+        images = round(found["images"])
+        shares = (found[share] for share in ("rejected", "outside_population"))
+        cells = (proportion(round(share * images), images) for share in shares)
+        rows.append((kind, f"{images}", *cells))
+    test = spec.results.get(TEST)
+    if test and test.gate:
+        counts = (test.gate.rejected, test.gate.flagged)
+        cells = (proportion(count, test.images) for count in counts)
+        rows.append(("official test set", f"{test.images}", *cells))
     note = "In brackets Wilson's intervals."
     return table(("images of", "n", "rejected", "flagged"), rows) + f"\n\n{note}"
 
 
-def coverage(spec: ModelSpec, _folder: Path) -> str:
+def coverage(spec: ModelSpec) -> str:
     """Write how right the verdicts are if fewer are given."""
-    names = {"hold-out": HOLDOUT, "test": TEST}
-    curves = {
-        name: dict(spec.results[data]["curves"]["coverage"])
-        for name, data in names.items()
-        if data in spec.results
+    places = {
+        where: (found.images, found.curves.coverage)
+        for where, found in _measured(spec).items()
+        if found.curves
     }
-    if not curves:
+    if not places:
         return NOT_YET
-    counts = {name: spec.results[names[name]]["images"] for name in curves}
-    steps = (1.0, 0.98, 0.96, 0.94, 0.92, 0.9, 0.86, 0.8)
     rows = [
-        (f"{step:.0%}", *(_right(curves[name], step, counts[name]) for name in curves))
-        for step in steps
+        (as_percent(step, 0), *(_right(points, step, images) for images, points in places.values()))
+        for step in STEPS_OF_COVERAGE
     ]
-    heading = ("decided", *(f"right, {name} ({count:,} images)" for name, count in counts.items()))
-    return table(heading, rows)
+    right = (f"right, {where} ({images:,} images)" for where, (images, _) in places.items())
+    return table(("decided", *right), rows)
 
 
-def _right(curve: dict[float, float], step: float, images: int) -> str:
-    decided = min(curve, key=lambda share: abs(share - step))
-    n = round(decided * images)
-    return proportion(round(curve[decided] * n), n)
+def _right(points: tuple[CoveragePoint, ...], step: float, images: int) -> str:
+    nearest = min(points, key=lambda point: abs(point.decided - step))
+    n = round(nearest.decided * images)
+    return proportion(round(nearest.right * n), n)
 
 
-def errors(spec: ModelSpec, _folder: Path) -> str:
+def errors(spec: ModelSpec) -> str:
     """List every error on the test by file name."""
     if TEST not in spec.results:
         return NOT_YET
     rows = [
-        (f"`{error['file']}`", error["label"], f"{error['probability']:.3f}")
-        for error in spec.results[TEST]["errors"]
+        (f"`{error.file}`", error.label, f"{error.probability:.3f}")
+        for error in spec.results[TEST].errors
     ]
     return table(("file", "is", "probability of pneumonia"), rows)
+
+
+def _measured(spec: ModelSpec, test: str = "test") -> dict[str, EvaluationReport]:
+    """Give what was measured on hold-out and official test set, by the names in tables."""
+    places = {"hold-out": HOLDOUT, test: TEST}
+    return {name: spec.results[data] for name, data in places.items() if data in spec.results}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from xray_classifier.errors import ModelUnavailableError
-from xray_classifier.files import replace_atomically
 from xray_classifier.imaging.preprocessing import SIDE
 from xray_classifier.labels import LABELS
-from xray_classifier.models.operating_point import FIXED, OperatingPoint
+from xray_classifier.models.operating_point import OperatingPoint
+from xray_classifier.paths import MODEL_FOLDER
+from xray_classifier.records import migrations
+from xray_classifier.records.checks import ExplanationReport, SeedsReport, StressReport
+from xray_classifier.records.evaluation import EvaluationReport
+from xray_classifier.records.json_files import REQUIRED, read_record, write_record
+from xray_classifier.records.training import CalibrationFacts, TrainingFacts
 
 INPUT_SHAPE = (SIDE, SIDE, 1)
 SCALING = "1/255"
@@ -19,21 +23,12 @@ DEFAULT_THRESHOLD = 0.5
 OFFICIAL_TEST = "chest_xray/test"
 """The key of `results` under which the official test set stands."""
 
-_REQUIRED = {
-    "name": str,
-    "title": str,
-    "file": str,
-    "sha256": str,
-    "bytes": int,
-    "threshold": float,
-}
-_OPTIONAL = {
-    "download": str | None,
-    "calibration_prevalence": float | None,
-    "calibration": dict,
-    "operating_points": dict,
-    "training": dict,
-    "results": dict,
+Report = TypeVar("Report", StressReport, ExplanationReport, SeedsReport)
+
+_UPGRADES = {
+    StressReport: migrations.upgrade_stress,
+    ExplanationReport: migrations.upgrade_explanation,
+    SeedsReport: migrations.upgrade_seeds,
 }
 
 
@@ -55,27 +50,27 @@ class ModelSpec:
         download: Google Drive id or URL of the file, None where there is none.
         calibration_prevalence: of pneumonia, that the probabilities assume; None for a model that
             is not calibrated.
-        calibration: how the probabilities were calibrated, and on what.
-        operating_points: by name, as `OperatingPoint.to_json` gives them.
-        training: data, split, recipe, seed and versions.
-        results: what `evaluate --record` measured, by data set and split.
+        calibration: None for a model that is not calibrated.
+        operating_points: the one taken by default first; none where none were fitted.
+        training: None where it is not recorded.
+        results: what `evaluate --record` measured, by data set and split, as chest_xray/test.
     """
 
     name: str
     title: str
     file: str
-    sha256: str = ""
-    bytes: int = 0
-    threshold: float = DEFAULT_THRESHOLD
+    sha256: str = field(default="", metadata=REQUIRED)
+    bytes: int = field(default=0, metadata=REQUIRED)
+    threshold: float = field(default=DEFAULT_THRESHOLD, metadata=REQUIRED)
     labels: tuple[str, ...] = LABELS
     input_shape: tuple[int, ...] = INPUT_SHAPE
     scaling: str = SCALING
     download: str | None = None
     calibration_prevalence: float | None = None
-    calibration: dict[str, Any] = field(default_factory=dict)
-    operating_points: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
+    calibration: CalibrationFacts | None = None
+    operating_points: tuple[OperatingPoint, ...] = ()
+    training: TrainingFacts | None = None
+    results: dict[str, EvaluationReport] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse facts that this program cannot honour.
@@ -101,32 +96,30 @@ class ModelSpec:
                 f"The JSON of model {self.name} says calibration_prevalence {prevalence}; wanted "
                 "is a number between 0 and 1, or null."
             )
-        for name in self.point_names:
-            self.point(name)
+
+    @property
+    def points(self) -> tuple[OperatingPoint, ...]:
+        """The model's operating points, the one taken by default first; never none."""
+        return self.operating_points or (OperatingPoint.fixed(self.threshold),)
 
     @property
     def point_names(self) -> list[str]:
         """The names of the model's operating points, the one taken by default first."""
-        return list(self.operating_points) or [FIXED]
+        return [point.name for point in self.points]
 
     def point(self, name: str | None = None) -> OperatingPoint:
         """Give an operating point, the default one without a name.
 
         Raises:
-            ModelUnavailableError: the model has no such point, or the JSON's is none.
+            ModelUnavailableError: the model has no such point.
         """
-        name = name or self.point_names[0]
-        if name not in self.point_names:
-            raise ModelUnavailableError(
-                f"Model {self.name} has no operating point {name!r}; it has: "
-                f"{', '.join(self.point_names)}."
-            )
-        if not self.operating_points:
-            return OperatingPoint.fixed(self.threshold)
-        try:
-            return OperatingPoint.from_json(name, self.operating_points[name])
-        except ValueError as error:
-            raise ModelUnavailableError(f"The JSON of model {self.name}: {error}") from error
+        for point in self.points:
+            if name in (None, point.name):
+                return point
+        raise ModelUnavailableError(
+            f"Model {self.name} has no operating point {name!r}; it has: "
+            f"{', '.join(self.point_names)}."
+        )
 
     @property
     def short_hash(self) -> str:
@@ -138,43 +131,30 @@ def read_spec(path: Path) -> ModelSpec:
     """Read a model's JSON.
 
     Raises:
-        ModelUnavailableError: no such file, not JSON, or a field missing, unknown or wrong.
+        ModelUnavailableError: no such file, not JSON, of a version that is not known, or a field
+            missing, unknown or wrong.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelUnavailableError(
-            f"The model description {path} cannot be read ({error.strerror}). Restore it from "
-            "the repository."
-        ) from error
-    except ValueError as error:
-        raise ModelUnavailableError(
-            f"The model description {path} is not valid JSON ({error}). Restore it from the "
-            "repository."
-        ) from error
-    if not isinstance(values, dict):
-        raise ModelUnavailableError(f"The model description {path} holds no JSON object.")
-    known = {entry.name for entry in fields(ModelSpec)}
-    problems = [f"{name} is unknown" for name in sorted(values.keys() - known)]
-    problems += [f"{name} is missing" for name in _REQUIRED.keys() - values.keys()]
-    problems += [
-        f"{name} is {values[name]!r}"
-        for name, kind in (_REQUIRED | _OPTIONAL).items()
-        if name in values and not isinstance(values[name], kind)
-    ]
-    if problems:
-        raise ModelUnavailableError(
-            f"The model description {path} does not fit this program: {', '.join(problems)}. "
-            "Take file and description from the same version."
-        )
-    for name in ("labels", "input_shape"):
-        if isinstance(values.get(name), list):
-            values[name] = tuple(values[name])
-    return ModelSpec(**values)
+    return read_record(path, ModelSpec, migrations.upgrade_model)
 
 
 def write_spec(spec: ModelSpec, path: Path) -> None:
     """Write a model's JSON in one step."""
-    with replace_atomically(path) as temporary:
-        text = json.dumps(asdict(spec), indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_record(spec, path)
+
+
+def report_path(kind: type[Report], spec: ModelSpec, folder: Path = MODEL_FOLDER) -> Path:
+    """Say where the report of that kind on a model lies, in a folder of models."""
+    return folder / kind.folder / f"{spec.name}.json"
+
+
+def read_report(kind: type[Report], spec: ModelSpec, folder: Path = MODEL_FOLDER) -> Report | None:
+    """Read a report on this very model file; None if there is none, or it is on another file.
+
+    Raises:
+        ModelUnavailableError: the report cannot be read.
+    """
+    path = report_path(kind, spec, folder)
+    if not path.exists():
+        return None
+    report = read_record(path, kind, _UPGRADES[kind])
+    return report if spec.sha256 in report.files else None

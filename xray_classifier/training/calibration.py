@@ -30,6 +30,9 @@ from xray_classifier.models.loading import describe_model, load_classifier
 from xray_classifier.models.operating_point import BALANCED, CONFIRMING, SCREENING, OperatingPoint
 from xray_classifier.models.saving import save_model
 from xray_classifier.models.spec import write_spec
+from xray_classifier.percent import as_percent
+from xray_classifier.records.evaluation import Figures, PointFigures
+from xray_classifier.records.training import CalibrationFacts
 from xray_classifier.training.cross_validation import OutOfFold, read_out_of_fold
 
 TARGET = 0.99
@@ -40,8 +43,8 @@ MOST_UNDECIDED = 0.10
 
 CRITERIA = {
     BALANCED: "a likelihood ratio of 1: the picture speaks for pneumonia rather than against it",
-    SCREENING: f"the highest threshold with a sensitivity of at least {TARGET:.0%}",
-    CONFIRMING: f"the lowest threshold with a specificity of at least {TARGET:.0%}",
+    SCREENING: f"the highest threshold with a sensitivity of at least {as_percent(TARGET, 0)}",
+    CONFIRMING: f"the lowest threshold with a specificity of at least {as_percent(TARGET, 0)}",
 }
 
 
@@ -84,7 +87,7 @@ def calibrate(model: str, answers: Path, out: Path) -> Path:
         threshold=points[BALANCED].threshold,
         calibration_prevalence=float(found.labels.mean()),
         calibration=_facts(calibrated, scale, answers),
-        operating_points={name: point.to_json() for name, point in points.items()},
+        operating_points=tuple(points.values()),
         results={},
     )
     target = out / spec.file
@@ -207,23 +210,24 @@ def _point(name: str, threshold: float, answers: OutOfFold) -> OperatingPoint:
     def figures(weights: Weights) -> dict[str, float]:
         return measure_point(labels, probabilities, point, weights)
 
-    return replace(point, out_of_fold=with_intervals(figures, labels, answers.patients))
+    found = PointFigures(**with_intervals(figures, labels, answers.patients))
+    return replace(point, out_of_fold=found)
 
 
-def _facts(calibrated: OutOfFold, scale: Scale, answers: Path) -> dict[str, Any]:
+def _facts(calibrated: OutOfFold, scale: Scale, answers: Path) -> CalibrationFacts:
     labels, probabilities = calibrated.labels, calibrated.probabilities
     threshold = float(labels.mean())
 
     def figures(weights: Weights) -> dict[str, float]:
         return measure(labels, probabilities, threshold, weights)
 
-    return {
-        "method": "Platt scaling on out-of-fold answers, put into the last layer",
-        "slope": scale.slope,
-        "intercept": scale.intercept,
-        "images": len(labels),
-        "patients": len(set(calibrated.patients)),
-        "folds": calibrated.folds,
-        "answers_sha256": sha256_of(answers),
-        "out_of_fold": with_intervals(figures, labels, calibrated.patients),
-    }
+    return CalibrationFacts(
+        method="Platt scaling on out-of-fold answers, put into the last layer",
+        slope=scale.slope,
+        intercept=scale.intercept,
+        images=len(labels),
+        patients=len(set(calibrated.patients)),
+        folds=calibrated.folds,
+        answers_sha256=sha256_of(answers),
+        out_of_fold=Figures(**with_intervals(figures, labels, calibrated.patients)),
+    )

@@ -27,6 +27,7 @@ from xray_classifier.evaluation import plots
 from xray_classifier.files import replace_atomically
 from xray_classifier.models.saving import save_model
 from xray_classifier.models.spec import ModelSpec, write_spec
+from xray_classifier.records.training import ImageSize, TrainingFacts
 from xray_classifier.training.checkpoints import Checkpoints
 from xray_classifier.training.recipes import Recipe
 from xray_classifier.training.training_images import (
@@ -153,32 +154,32 @@ def _training_facts(
     run: dict[str, Any],
     history: list[dict[str, float]],
     epoch: int,
-) -> dict[str, Any]:
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "data": data.resolve().name,
-        "median_source_size": _median_size(training),
+) -> TrainingFacts:
+    return TrainingFacts(
+        date=datetime.now(UTC).date().isoformat(),
+        data=data.resolve().name,
+        median_source_size=_median_size(training),
         **run,
-        "recipe": {"batch_size": recipe.batch_size, "max_epochs": recipe.epochs, **recipe.facts},
-        "epochs": len(history),
-        "shipped_epoch": epoch,
-        "figures_of_that_epoch": history[epoch - 1],
-        "versions": {
+        recipe={"batch_size": recipe.batch_size, "max_epochs": recipe.epochs, **recipe.facts},
+        epochs=len(history),
+        shipped_epoch=epoch,
+        figures_of_that_epoch=history[epoch - 1],
+        versions={
             "xray_classifier": xray_classifier.__version__,
             "python": platform.python_version(),
             **{name: version(name) for name in ("keras", "numpy", "pillow")},
             "tensorflow": tf.__version__,
         },
-    }
+    )
 
 
-def _median_size(samples: Sequence[Sample]) -> list[int]:
-    """Give the median width and height in pixels of the files: what detail training saw."""
+def _median_size(samples: Sequence[Sample]) -> ImageSize:
+    """Give the median width and height of the files: what detail training saw."""
     sizes = []
     for sample in samples:
         with Image.open(sample.path) as image:
             sizes.append(image.size)
-    return [int(side) for side in np.median(sizes, axis=0)]
+    return ImageSize(*(int(side) for side in np.median(sizes, axis=0)))
 
 
 def _write_history(history: list[dict[str, float]], out: Path) -> None:

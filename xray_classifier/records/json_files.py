@@ -1,0 +1,183 @@
+"""Records to JSON files and back.
+
+A record is a frozen dataclass of numbers, texts, other records, and tuples and dictionaries of
+such. Its fields are the names in the file, and the file says of which version these names are.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_origin, get_type_hints
+
+from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.files import write_json
+
+SCHEMA_VERSION = 2
+"""Raised whenever a field of a record is renamed, moved or removed; see `migrations`."""
+
+UNVERSIONED = 1
+"""The version of files that do not name theirs."""
+
+REQUIRED = {"required": True}
+"""Metadata of a field that no file may leave out, although the program has a default for it."""
+
+
+class Dataclass(Protocol):
+    """What all dataclasses have."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+Record = TypeVar("Record", bound=Dataclass)
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+"""From what a file of version 1 holds to what one of this version does."""
+
+
+def write_record(record: Dataclass, target: Path) -> None:
+    """Write a record as JSON, in one step.
+
+    Raises:
+        OutputError: nothing can be written there.
+        ValueError: a number in it is not finite, which JSON does not know.
+    """
+    write_json({"schema_version": SCHEMA_VERSION, **to_json(record)}, target)
+
+
+def to_json(record: Dataclass) -> dict[str, Any]:
+    """Give what the file holds of a record; what is None is left out."""
+    return asdict(
+        record,
+        dict_factory=lambda items: {name: value for name, value in items if value is not None},
+    )
+
+
+def read_record(path: Path, kind: type[Record], upgrade: Upgrade | None = None) -> Record:
+    """Read a record of that kind.
+
+    Args:
+        path: a JSON file.
+        kind: its class.
+        upgrade: for a file of an older version; such a one is refused without it.
+
+    Raises:
+        ModelUnavailableError: the file cannot be read, is of a version that this program does not
+            know, or a field is missing, unknown or wrong; the message names all that are.
+    """
+    values = _load(path)
+    version = values.pop("schema_version", UNVERSIONED)
+    if version != SCHEMA_VERSION:
+        values = _upgraded(values, version, path, upgrade)
+    problems: list[str] = []
+    record: Record = _parsed(values, kind, "", problems)
+    if problems:
+        raise ModelUnavailableError(
+            f"{path} does not fit this program: {', '.join(problems)}. Take model and JSON from "
+            "the same version."
+        )
+    return record
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelUnavailableError(
+            f"{path} cannot be read ({error.strerror}). Restore it from the repository."
+        ) from error
+    except ValueError as error:
+        raise ModelUnavailableError(
+            f"{path} is not valid JSON ({error}). Restore it from the repository."
+        ) from error
+    if not isinstance(values, dict):
+        raise ModelUnavailableError(f"{path} holds no JSON object. Restore it from the repository.")
+    return values
+
+
+def _upgraded(
+    values: dict[str, Any], version: Any, path: Path, upgrade: Upgrade | None
+) -> dict[str, Any]:
+    if version != UNVERSIONED or upgrade is None:
+        raise ModelUnavailableError(
+            f"{path} is of schema version {version!r}; this program reads version "
+            f"{SCHEMA_VERSION}{'' if upgrade is None else ' and what is older'}. Take the file "
+            "from the same version as the program, or write it anew."
+        )
+    try:
+        return upgrade(values)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelUnavailableError(
+            f"{path} is of schema version {UNVERSIONED} and cannot be brought to version "
+            f"{SCHEMA_VERSION} ({error!r}). Restore it from the repository, or write it anew."
+        ) from error
+
+
+def _parsed(value: Any, kind: Any, name: str, problems: list[str]) -> Any:
+    """Turn parsed JSON into a value of that type; note under its name what does not fit."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        (kind,) = set(arguments) - {type(None)}
+        return None if value is None else _parsed(value, kind, name, problems)
+    if is_dataclass(kind) and isinstance(value, dict):
+        return _parsed_record(value, kind, name, problems)
+    if origin is tuple and isinstance(value, list):
+        return tuple(
+            _parsed(item, arguments[0], f"{name}[{index}]", problems)
+            for index, item in enumerate(value)
+        )
+    if origin is dict and isinstance(value, dict):
+        return {
+            key: _parsed(item, arguments[1], f"{name}.{key}", problems)
+            for key, item in value.items()
+        }
+    if kind is Any or (type(value) in _TYPES.get(kind, ())):
+        return value
+    problems.append(f"{name} is {value!r}")
+    return None
+
+
+_TYPES: dict[Any, tuple[type, ...]] = {
+    str: (str,),
+    bool: (bool,),
+    int: (int,),
+    float: (float, int),  # JSON has one kind of number
+}
+
+
+def _parsed_record(value: dict[str, Any], kind: Any, name: str, problems: list[str]) -> Any:
+    prefix = f"{name}." if name else ""
+    known = {entry.name: entry for entry in fields(kind)}
+    found = [f"{prefix}{key} is unknown" for key in sorted(value.keys() - known.keys())]
+    found += [
+        f"{prefix}{key} is missing"
+        for key, entry in known.items()
+        if key not in value and _is_required(entry)
+    ]
+    hints = _type_hints(kind)
+    parsed = {
+        key: _parsed(value[key], hints[key], f"{prefix}{key}", found)
+        for key in known
+        if key in value
+    }
+    problems += found
+    if found:
+        return None
+    try:
+        return kind(**parsed)
+    except ValueError as error:
+        problems.append(f"{name}: {error}")
+        return None
+
+
+def _is_required(entry: Field[Any]) -> bool:
+    no_default = entry.default is MISSING and entry.default_factory is MISSING
+    return no_default or bool(entry.metadata.get("required"))
+
+
+@functools.cache
+def _type_hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)

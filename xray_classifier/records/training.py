@@ -1,0 +1,83 @@
+"""How a model was made, as its JSON says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from xray_classifier.records.evaluation import Figures
+
+
+@dataclass(frozen=True)
+class ImageSize:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width} x {self.height}"
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What a model was trained on, and how.
+
+    Attributes:
+        date: of the end, as 2026-11-24.
+        data: name of the data set's folder.
+        median_source_size: of the training images as they lie in their files.
+        seed: of weights, order and augmentation.
+        split_seed: of the choice of the validation patients.
+        training_images: by label.
+        validation_images: by label.
+        training_sha256: fingerprint of the training images.
+        validation_sha256: fingerprint of the validation images.
+        recipe: the settings by name, in words, numbers and mappings of such.
+        epochs: how many there were.
+        shipped_epoch: whose weights are in the file, counted from 1.
+        figures_of_that_epoch: as Keras logged them.
+        versions: of program, Python and libraries.
+        recipe_name: as `train` calls it.
+    """
+
+    date: str
+    data: str
+    median_source_size: ImageSize
+    seed: int
+    split_seed: int
+    training_images: dict[str, int]
+    validation_images: dict[str, int]
+    training_sha256: str
+    validation_sha256: str
+    recipe: dict[str, Any]
+    epochs: int
+    shipped_epoch: int
+    figures_of_that_epoch: dict[str, float]
+    versions: dict[str, str]
+    recipe_name: str | None = None
+
+
+@dataclass(frozen=True)
+class CalibrationFacts:
+    """How a model's probabilities were calibrated, and on what.
+
+    Attributes:
+        method: in words.
+        slope: of the logit.
+        intercept: of the logit.
+        images: whose answers were used.
+        patients: of these images.
+        folds: of the cross-validation that gave the answers.
+        answers_sha256: of the file with the answers.
+        out_of_fold: what the calibrated answers reach.
+    """
+
+    method: str
+    slope: float
+    intercept: float
+    images: int
+    patients: int
+    folds: int
+    answers_sha256: str
+    out_of_fold: Figures
