@@ -123,7 +123,7 @@ ONE, OTHER = marks("one"), marks("other")
 BEFORE, AFTER = "# Title\n\n| an | other table |\n\n", "\n\nEnd – with an umlaut: ü\n"
 DRAWN = {
     "one": Block("README.md", lambda: "a new table"),
-    "other": Block("README.md", lambda: "20.9 % and 10 % of\n100 %"),
+    "other": Block("README.md", lambda: "20.9 % and\n100 %"),
     "third": Block("docs/page.md", lambda: "elsewhere"),
 }
 
@@ -143,7 +143,7 @@ def pages(folder: Path) -> list[str]:
 
 
 def test_only_what_stands_between_the_marks_is_replaced(tmp_path: Path) -> None:
-    fill(tmp_path, "a new table", "20.9% and 10% of\n100%", "elsewhere")
+    fill(tmp_path, "a new table", "20.9 % and\n100 %", "elsewhere")
     expected = pages(tmp_path)
     fill(tmp_path, "old", "", "old\nold")
     update_docs(tmp_path, DRAWN)

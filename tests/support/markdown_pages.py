@@ -1,4 +1,4 @@
-"""The pages for people: the README, what lies beside it, and `docs/`, as text and as Markdown."""
+"""The pages for people, README, docs and model card among them, as text and as Markdown."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from tests.support.places import ROOT
 
 README = ROOT / "README.md"
+CARD = ROOT / "model" / "MODEL_CARD.md"
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in (README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS)
+    for path in (README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS, CARD)
 }
 """The text of each page, by its path in the repository."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +58,7 @@ def update_docs(root: Path = REPOSITORY, blocks: Mapping[str, Block] | None = No
         if start not in text or end not in text:
             raise DatasetError(f"{page} lacks the lines {start} and {end}. Restore them.")
         before, after = text.split(start)[0], text.split(end)[1]
-        texts[page] = f"{before}{start}\n{block.text()}\n{end}{after}"
+        texts[page] = f"{before}{start}\n{block.write()}\n{end}{after}"
     for page, text in texts.items():
         with replace_atomically(page) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -203,10 +202,6 @@ class Block:
 
     page: str
     write: Callable[[], str]
-
-    def text(self) -> str:
-        """Give the Markdown, percentages written as everywhere in the pages: 91.2%."""
-        return re.sub(r"(\d) %", r"\1%", self.write())
 
 
 BLOCKS = {
