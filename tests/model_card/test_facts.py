@@ -36,7 +36,7 @@ from xray_classifier.model_card.facts import (
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import ModelSpec, read_report, read_spec
 from xray_classifier.paths import MODEL_FOLDER
-from xray_classifier.records.checks import ExplanationReport, StressReport
+from xray_classifier.records.checks import ExplanationReport, GateShares, StressReport
 from xray_classifier.records.evaluation import Comparison, Confusion, Difference, Estimate
 
 SPEC = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
@@ -126,7 +126,7 @@ def test_what_was_not_measured_is_said() -> None:
 
 
 def test_gate_shows_what_it_did_with_each_kind() -> None:
-    found = {"images": 1040, "rejected": 0.0, "outside_population": 0.0096}
+    found = GateShares(images=1040, rejected=0.0, outside_population=0.0096)
     assert gate_rows({"mr_slices": found}) == [
         {
             "kind of image": "mr slices",

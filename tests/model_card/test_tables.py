@@ -9,7 +9,7 @@ from tests.support.stand_ins import POINTS
 from xray_classifier.model_card import tables
 from xray_classifier.model_card.facts import HOLDOUT, TEST
 from xray_classifier.models.spec import ModelSpec
-from xray_classifier.records.checks import SeedRun, SeedsReport
+from xray_classifier.records.checks import GateShares, SeedRun, SeedsReport
 from xray_classifier.records.evaluation import (
     Confusion,
     CoveragePoint,
@@ -115,7 +115,7 @@ def test_seeds_have_a_row_each() -> None:
 
 
 def test_gate_has_wilsons_intervals() -> None:
-    kinds = {"photos": {"images": 120, "rejected": 1.0, "outside_population": 0.0}}
+    kinds = {"photos": GateShares(images=120, rejected=1.0, outside_population=0.0)}
     assert cells(tables.gate(kinds, BARE), "photos") == [
         "photos",
         "120",

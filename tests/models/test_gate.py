@@ -24,6 +24,8 @@ from xray_classifier.models.gate import (
     read_gate_spec,
     write_gate_spec,
 )
+from xray_classifier.records.checks import GateShares
+from xray_classifier.records.json_files import SCHEMA_VERSION
 
 SPEC = GateSpec("gate.keras", "ab" * 32, 1, 0.5, reject_distance=7.0, outside_distance=4.0)
 
@@ -79,7 +81,7 @@ def test_undefined_distance_is_rejected() -> None:
 
 
 def test_description_survives_writing_and_reading(tmp_path: Path) -> None:
-    spec = replace(SPEC, results={"photos": {"rejected": 1.0}})
+    spec = replace(SPEC, results={"photos": GateShares(3, 1.0, 0.0)})
     write_gate_spec(spec, tmp_path / "gate.json")
     assert read_gate_spec(tmp_path / "gate.json") == spec
 
@@ -89,7 +91,7 @@ def test_description_survives_writing_and_reading(tmp_path: Path) -> None:
 )
 def test_description_that_is_none_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "gate.json").write_text(content)
-    with pytest.raises(ModelUnavailableError, match="description of the gate, .* cannot be used"):
+    with pytest.raises(ModelUnavailableError, match=r"gate\.json .*(repository|same version)"):
         read_gate_spec(tmp_path / "gate.json")
 
 
@@ -97,17 +99,17 @@ def test_description_states_its_schema_and_one_without_is_read(tmp_path: Path) -
     path = tmp_path / "gate.json"
     write_gate_spec(SPEC, path)
     values = json.loads(path.read_text(encoding="utf-8"))
-    assert values.pop("schema_version") == 1
+    assert values.pop("schema_version") == SCHEMA_VERSION
     path.write_text(json.dumps(values))
     assert read_gate_spec(path) == SPEC
 
 
 def test_description_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "gate.json"
-    path.write_text(json.dumps({"schema_version": 2, "unheard": "of"}))
+    path.write_text(json.dumps({"schema_version": SCHEMA_VERSION + 1, "unheard": "of"}))
     with pytest.raises(
         ModelUnavailableError,
-        match=r"gate\.json, has schema version 2; this program reads up to 1\. Take program and",
+        match=rf"gate\.json is of schema version {SCHEMA_VERSION + 1}; this program reads version",
     ):
         read_gate_spec(path)
 

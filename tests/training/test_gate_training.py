@@ -10,6 +10,7 @@ from tests.support.drawn_training import tiny_extractor
 from tests.support.pictures import gradient
 from xray_classifier.imaging.preprocessing import resize
 from xray_classifier.models.gate import KINDS, GateSpec
+from xray_classifier.records.checks import GateShares
 from xray_classifier.training import gate_training
 from xray_classifier.training.gate_training import (
     assemble,
@@ -126,8 +127,6 @@ def test_measured_shares_are_those_of_the_decisions(three_components: None) -> N
     def gate(batch: Any, training: bool) -> Any:
         return answers[: len(batch)]
 
-    assert measure_gate(gate, spec, [IMAGE] * 4) == {
-        "images": 4,
-        "rejected": 0.5,
-        "outside_population": 0.25,
-    }
+    assert measure_gate(gate, spec, [IMAGE] * 4) == GateShares(
+        images=4, rejected=0.5, outside_population=0.25
+    )

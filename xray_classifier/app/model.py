@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -27,7 +26,7 @@ from xray_classifier.model_card.facts import (
 from xray_classifier.models import gate, loading
 from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec, read_report
 from xray_classifier.paths import MODEL_FOLDER
-from xray_classifier.records.checks import ExplanationReport, StressReport
+from xray_classifier.records.checks import ExplanationReport, GateShares, StressReport
 from xray_classifier.records.evaluation import EvaluationReport, PointFigures
 
 MODEL_CARD = MODEL_FOLDER / "MODEL_CARD.md"
@@ -125,7 +124,7 @@ def show_points(spec: ModelSpec) -> None:
 def show_checks(
     stress: StressReport | None,
     explanation: ExplanationReport | None,
-    gate_results: dict[str, Any],
+    gate_results: dict[str, GateShares],
 ) -> None:
     """Show what is known beyond right and wrong: stress, gate, heatmaps."""
     left, right = st.columns(2, gap="large")

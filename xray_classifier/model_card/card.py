@@ -23,7 +23,7 @@ from xray_classifier.models.loading import DEFAULT_MODEL
 from xray_classifier.models.spec import INPUT_SHAPE, ModelSpec, read_report, read_spec
 from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.percent import as_percent
-from xray_classifier.records.checks import ExplanationReport, SeedsReport
+from xray_classifier.records.checks import ExplanationReport, GateShares, SeedsReport
 from xray_classifier.records.training import TrainingFacts
 
 TEMPLATE, CARD = "card_template.md", "MODEL_CARD.md"
@@ -85,7 +85,7 @@ class Card:
     training: TrainingFacts
     explanation: ExplanationReport | None
     seeds: SeedsReport | None
-    gate: Mapping[str, Mapping[str, Any]]
+    gate: Mapping[str, GateShares]
 
     resamples = f"{RESAMPLES:,}"
 

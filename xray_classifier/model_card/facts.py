@@ -10,7 +10,7 @@ from xray_classifier.model_card.markdown import NOT_YET, decimals, percents
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
 from xray_classifier.percent import as_percent
-from xray_classifier.records.checks import ExplanationReport, StressReport
+from xray_classifier.records.checks import ExplanationReport, GateShares, StressReport
 from xray_classifier.records.evaluation import (
     Confusion,
     Estimate,
@@ -190,14 +190,14 @@ def adults_sentence(spec: ModelSpec) -> str:
     )
 
 
-def gate_rows(results: Mapping[str, Mapping[str, float]]) -> list[TableRow]:
+def gate_rows(results: Mapping[str, GateShares]) -> list[TableRow]:
     """Write what the gate did with images of each kind."""
     return [
         {
             "kind of image": kind.replace("_", " "),
-            "images": f"{found['images']:,}",
-            "refused": _share(found["rejected"], found["images"]),
-            "warned of": _share(found["outside_population"], found["images"]),
+            "images": f"{found.images:,}",
+            "refused": _share(found.rejected, found.images),
+            "warned of": _share(found.outside_population, found.images),
         }
         for kind, found in results.items()
     ]
@@ -217,6 +217,6 @@ def heatmap_sentence(report: ExplanationReport | None) -> str:
     )
 
 
-def _share(fraction: float, images: float) -> str:
+def _share(fraction: float, images: int) -> str:
     count = round(fraction * images)
-    return percents(Estimate(fraction, *wilson_interval(count, round(images))))
+    return percents(Estimate(fraction, *wilson_interval(count, images)))

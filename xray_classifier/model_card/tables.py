@@ -10,7 +10,7 @@ from xray_classifier.model_card.facts import HOLDOUT, TEST
 from xray_classifier.model_card.markdown import NOT_YET, decimals, percents, proportion, table
 from xray_classifier.models.spec import ModelSpec
 from xray_classifier.percent import as_percent
-from xray_classifier.records.checks import SeedsReport
+from xray_classifier.records.checks import GateShares, SeedsReport
 from xray_classifier.records.evaluation import (
     Confusion,
     CoveragePoint,
@@ -183,7 +183,7 @@ def robustness(spec: ModelSpec) -> str:
     return table(("changed", "level", "accuracy", "AUC"), rows)
 
 
-def gate(results: Mapping[str, Mapping[str, float]], spec: ModelSpec) -> str:
+def gate(results: Mapping[str, GateShares], spec: ModelSpec) -> str:
     """Write what the gate does with images of each kind.
 
     Args:
@@ -192,14 +192,13 @@ def gate(results: Mapping[str, Mapping[str, float]], spec: ModelSpec) -> str:
     """
     rows = []
     for kind, found in results.items():
-        images = round(found["images"])
-        shares = (found[share] for share in ("rejected", "outside_population"))
-        cells = (proportion(round(share * images), images) for share in shares)
-        rows.append((kind, f"{images}", *cells))
+        counts = (
+            round(share * found.images) for share in (found.rejected, found.outside_population)
+        )
+        rows.append((kind, f"{found.images}", *(proportion(n, found.images) for n in counts)))
     test = spec.results.get(TEST)
     if test and test.gate:
-        counts = (test.gate.rejected, test.gate.flagged)
-        cells = (proportion(count, test.images) for count in counts)
+        cells = (proportion(n, test.images) for n in (test.gate.rejected, test.gate.flagged))
         rows.append(("official test set", f"{test.images}", *cells))
     note = "In brackets Wilson's intervals."
     return table(("images of", "n", "rejected", "flagged"), rows) + f"\n\n{note}"

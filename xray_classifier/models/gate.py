@@ -6,8 +6,7 @@ pixels a side, so that neither sharpness nor size, colour or format of the file 
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray_classifier.errors import ModelUnavailableError
-from xray_classifier.files import write_json
 from xray_classifier.imaging.preprocessing import Tensor
 from xray_classifier.models.loading import collector_paused, load_verified
 from xray_classifier.models.network import Network
 from xray_classifier.paths import MODEL_FOLDER
+from xray_classifier.records.checks import GateShares
+from xray_classifier.records.json_files import read_record, write_record
 
 GATE_FILE = MODEL_FOLDER / "gate" / "gate.json"
-SCHEMA_VERSION = 1
 OUTSIDE_POPULATION = "outside_population"
 
 CHILD, ADULT = "child", "adult"
@@ -60,7 +59,7 @@ class GateSpec:
     outside_distance: float
     kinds: tuple[str, ...] = KINDS
     training: dict[str, Any] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, GateShares] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,20 +136,7 @@ def read_gate_spec(path: Path) -> GateSpec:
         ModelUnavailableError: it is missing, of a newer schema, or not one that this program
             understands.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        version = values.pop("schema_version", 1)
-        if version > SCHEMA_VERSION:
-            raise ModelUnavailableError(
-                f"The description of the gate, {path}, has schema version {version}; this program "
-                f"reads up to {SCHEMA_VERSION}. Take program and gate from the same version."
-            )
-        spec = GateSpec(**values | {"kinds": tuple(values["kinds"])})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelUnavailableError(
-            f"The description of the gate, {path}, cannot be used ({error}). Restore it from the "
-            "repository."
-        ) from error
+    spec = read_record(path, GateSpec, upgrade=lambda values: values)  # no name has changed yet
     if spec.kinds != KINDS:
         raise ModelUnavailableError(
             f"The gate in {path} knows {spec.kinds}; this program wants {KINDS}. Take program and "
@@ -161,4 +147,4 @@ def read_gate_spec(path: Path) -> GateSpec:
 
 def write_gate_spec(spec: GateSpec, path: Path) -> None:
     """Write a gate's JSON in one step."""
-    write_json({"schema_version": SCHEMA_VERSION, **asdict(spec)}, path)
+    write_record(spec, path)

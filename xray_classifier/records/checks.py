@@ -1,6 +1,7 @@
-"""What the checks beyond `evaluate` found of a model: stress, heatmaps, seeds.
+"""What the checks beyond `evaluate` found of a model: stress, heatmaps, seeds; and of the gate.
 
-Each report is a file of its own beside the models, in the folder that is named here.
+Each report is a file of its own beside the models, in the folder that is named here; what the gate
+reaches stands in its own JSON.
 """
 
 from __future__ import annotations
@@ -202,3 +203,18 @@ class SeedsReport:
     def files(self) -> tuple[str, ...]:
         """The sha256 of each model file that was measured."""
         return tuple(run.sha256 for run in self.seeds.values())
+
+
+@dataclass(frozen=True)
+class GateShares:
+    """What the gate did with images of one kind.
+
+    Attributes:
+        images: how many.
+        rejected: fraction that it refused.
+        outside_population: fraction that it let through with a warning.
+    """
+
+    images: int
+    rejected: float
+    outside_population: float

@@ -28,6 +28,7 @@ from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.models.gate import ADULT, CHILD, KINDS, GateSpec, decide, write_gate_spec
 from xray_classifier.models.saving import save_model
 from xray_classifier.progress import track
+from xray_classifier.records.checks import GateShares
 from xray_classifier.training.efficientnet_lite import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -228,17 +229,15 @@ def _distance_layers(normal: keras.KerasTensor, children: Features) -> keras.Ker
     return layers.Add()([near, layers.Rescaling(1 / np.median(outside))(rest)])
 
 
-def measure_gate(model: Any, spec: GateSpec, images: Images) -> dict[str, float]:
+def measure_gate(model: Any, spec: GateSpec, images: Images) -> GateShares:
     """Count what the gate does with resized images: shares rejected and flagged."""
     outputs = extract(model, images)
     decisions = [decide(row.astype(np.float64), spec) for row in outputs]
-    return {
-        "images": len(images),
-        "rejected": float(np.mean([bool(decision.reason) for decision in decisions])),
-        "outside_population": float(
-            np.mean([decision.outside_population for decision in decisions])
-        ),
-    }
+    return GateShares(
+        images=len(images),
+        rejected=float(np.mean([bool(decision.reason) for decision in decisions])),
+        outside_population=float(np.mean([decision.outside_population for decision in decisions])),
+    )
 
 
 def measure_kinds(
