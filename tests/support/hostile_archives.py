@@ -45,16 +45,16 @@ def archives() -> Iterator[Case]:
     yield "sound.zip", archive(("a.png", picture), ("b.png", picture))
     for number, path in enumerate(PATHS):
         yield f"path {number}.zip", archive((path, picture))
-    yield "bomb.zip", archive(("a.png", bytes(2**28)))
-    yield "bomb of the limit.zip", archive(("a.png", bytes(MAX_BYTES)))
-    yield "bomb beside noise.zip", archive(("a.png", bytes(MAX_BYTES)), ("b", _NOISE))
-    yield "too large beside noise.zip", archive(("a.png", bytes(MAX_BYTES + 1)), ("b", _NOISE))
-    yield "lying bomb.zip", _lie(archive(("a.png", bytes(2**28))), {24: 100})
+    yield "bomb.zip", lambda: _bomb(2**28)
+    yield "bomb of the limit.zip", lambda: _bomb(MAX_BYTES)
+    yield "bomb beside noise.zip", lambda: _bomb(MAX_BYTES, ("b", _NOISE))
+    yield "too large beside noise.zip", lambda: _bomb(MAX_BYTES + 1, ("b", _NOISE))
+    yield "lying bomb.zip", lambda: _lie(_bomb(2**28), {24: 100})
     yield (
         "lying bomb beside noise.zip",
-        _lie(archive(("a.png", bytes(2**28)), ("b", _NOISE)), {24: MAX_BYTES}),
+        lambda: _lie(_bomb(2**28, ("b", _NOISE)), {24: MAX_BYTES}),
     )
-    yield "many bombs.zip", archive(*((f"{number}.png", bytes(2**24)) for number in range(30)))
+    yield "many bombs.zip", lambda: archive(*((f"{n}.png", bytes(2**24)) for n in range(30)))
     yield "many members.zip", archive(*((f"{number}.png", b"x") for number in range(20_000)))
     nest = picture
     for level in range(30):
@@ -64,6 +64,11 @@ def archives() -> Iterator[Case]:
     yield "link.zip", _link()
     yield from _liars(archive(("a.png", picture)))
     yield "overlapping.zip", _overlapping(picture)
+
+
+def _bomb(size: int, *others: tuple[str, bytes]) -> bytes:
+    """A member of so many zeros, and perhaps others."""
+    return archive(("a.png", bytes(size)), *others)
 
 
 def _twice(picture: bytes) -> bytes:

@@ -1,10 +1,15 @@
-"""Hostile pictures that are small as files and large, or endless, once they are read."""
+"""Hostile pictures that are small as files and large, or endless, once they are read.
+
+Most of them take long to make, so that they are only made once somebody wants them.
+"""
 
 from __future__ import annotations
 
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -30,9 +35,8 @@ def bombs() -> Iterator[Case]:
     yield from _png_bombs()
     yield from _jpeg_bombs()
     yield from _tiff_bombs()
-    for kind in ("grey", "alpha"):
-        image = Image.new("L" if kind == "grey" else "RGBA", (HUGE, HUGE), 0)
-        yield f"huge {kind}.webp", encoded(image, "WEBP", lossless=True, method=0)
+    for kind, mode in (("grey", "L"), ("alpha", "RGBA")):
+        yield f"huge {kind}.webp", partial(_black, mode, HUGE, "WEBP", lossless=True, method=0)
     yield from _most_allowed()
     yield "huge run length.bmp", bmp(HUGE, HUGE, 8, 1)
     yield "huge claim.bmp", bmp(HUGE, HUGE, 32)
@@ -42,21 +46,24 @@ def _most_allowed() -> Iterator[Case]:
     """The largest pictures of each kind that are not refused for their size."""
     side = 4358  # 19 million pixels of 4 bytes
     for mode in ("RGB", "RGBA", "LA"):
-        image = Image.new(mode, (side, side))
-        yield f"most of {mode}.png", encoded(image, compress_level=1)
-    yield "most of deep.png", encoded(np.zeros((6164, 6164), np.uint16), compress_level=1)
-    palette = Image.new("P", (side, side))
-    yield "most of palette.png", encoded(palette, compress_level=1, transparency=bytes(9))
+        yield f"most of {mode}.png", partial(_black, mode, side, "PNG", compress_level=1)
+    yield "most of deep.png", partial(_black, "I;16", 6164, "PNG", compress_level=1)
+    seen = {"compress_level": 1, "transparency": bytes(9)}
+    yield "most of palette.png", partial(_black, "P", side, "PNG", **seen)
     for mode in ("F", "I", "RGBA"):
-        image = Image.new(mode, (side, side))
-        yield f"most of {mode}.tiff", encoded(image, "TIFF", compression="packbits")
+        yield f"most of {mode}.tiff", partial(_black, mode, side, "TIFF", compression="packbits")
     for mode in ("RGB", "CMYK"):
-        image = Image.new(mode, (side, side))
-        yield f"most of {mode}.jpg", encoded(image, "JPEG", progressive=True)
-    image = Image.new("RGBA", (3558, 3558))
-    yield "most of RGBA.webp", encoded(image, "WEBP", lossless=True, method=0)
-    file = encoded(image.convert("RGB"), "WEBP", quality=1, method=0)
-    yield "most of RGB.webp", file.ljust(MANY, b"\0")
+        yield f"most of {mode}.jpg", partial(_black, mode, side, "JPEG", progressive=True)
+    yield "most of RGBA.webp", partial(_black, "RGBA", 3558, "WEBP", lossless=True, method=0)
+    yield (
+        "most of RGB.webp",
+        lambda: _black("RGB", 3558, "WEBP", quality=1, method=0).ljust(MANY, b"\0"),
+    )
+
+
+def _black(mode: str, side: int, kind: str, **options: Any) -> bytes:
+    """A square picture in which every byte is 0."""
+    return encoded(Image.new(mode, (side, side)), kind, **options)
 
 
 def _png_bombs() -> Iterator[Case]:
@@ -69,8 +76,7 @@ def _png_bombs() -> Iterator[Case]:
         ("deep alpha", 16, 6, 8),
         ("grey alpha", 8, 4, 2),
     ):
-        data = chunk(b"IDAT", zeros(HUGE * (1 + int(HUGE * size))))
-        yield f"huge {name}.png", png(HUGE, HUGE, depth, colour, data)
+        yield f"huge {name}.png", partial(_png_of_zeros, depth, colour, size)
     data = chunk(b"IDAT", zeros(HUGE * (HUGE + 9)))
     yield "huge interlaced.png", png(HUGE, HUGE, 8, 0, data, lace=1)
     palette = chunk(b"PLTE", bytes(768)) + chunk(b"tRNS", bytes(256))
@@ -78,12 +84,11 @@ def _png_bombs() -> Iterator[Case]:
     yield "flat 64 million.png", png(2_000_000, 32, 8, 0, data)
     yield "tall 64 million.png", png(32, 2_000_000, 8, 0, data)
     small = chunk(b"IDAT", zlib.compress(bytes(65 * 64)))
-    yield "more data than pixels.png", png(64, 64, 8, 0, chunk(b"IDAT", zeros(2**29)))
-    text = zeros(2**29)
-    yield "text bomb.png", png(64, 64, 8, 0, chunk(b"zTXt", b"a\0\0" + text), small)
-    yield "late text bomb.png", png(64, 64, 8, 0, small, chunk(b"zTXt", b"a\0\0" + text))
-    yield "profile bomb.png", png(64, 64, 8, 0, chunk(b"iCCP", b"a\0\0" + text), small)
-    yield "international.png", png(64, 64, 8, 0, chunk(b"iTXt", b"a\0\1\0\0\0" + text), small)
+    yield "more data than pixels.png", lambda: _with_bomb(b"IDAT")
+    yield "text bomb.png", lambda: _with_bomb(b"zTXt", b"a\0\0", behind=small)
+    yield "late text bomb.png", lambda: _with_bomb(b"zTXt", b"a\0\0", before=small)
+    yield "profile bomb.png", lambda: _with_bomb(b"iCCP", b"a\0\0", behind=small)
+    yield "international.png", lambda: _with_bomb(b"iTXt", b"a\0\1\0\0\0", behind=small)
     many = chunk(b"tEXt", b"a\0") * (MANY // 14 - 100)
     yield "million texts.png", png(64, 64, 8, 0, many, small)
     yield "million private chunks.png", png(64, 64, 8, 0, chunk(b"prVt", b"") * 4_000_000, small)
@@ -94,16 +99,23 @@ def _png_bombs() -> Iterator[Case]:
     yield "no data.png", png(64, 64, 8, 0, chunk(b"tEXt", b"a\0b"))
 
 
+def _png_of_zeros(depth: int, colour: int, size: float) -> bytes:
+    """A picture of HUGE x HUGE pixels of `size` bytes each."""
+    return png(HUGE, HUGE, depth, colour, chunk(b"IDAT", zeros(HUGE * (1 + int(HUGE * size)))))
+
+
+def _with_bomb(name: bytes, head: bytes = b"", before: bytes = b"", behind: bytes = b"") -> bytes:
+    """A small picture, one chunk of which unpacks to 512 MB."""
+    return png(64, 64, 8, 0, before, chunk(name, head + zeros(2**29)), behind)
+
+
 def _jpeg_bombs() -> Iterator[Case]:
-    big = np.zeros((HUGE, HUGE), np.uint8)
-    yield "huge grey.jpg", encoded(big, "JPEG")
-    yield "huge progressive.jpg", encoded(big, "JPEG", progressive=True)
-    colour = Image.new("RGB", (HUGE, HUGE))
-    yield "huge colour.jpg", encoded(colour, "JPEG")
-    yield "huge progressive colour.jpg", encoded(colour, "JPEG", progressive=True)
-    yield "huge inks.jpg", encoded(Image.new("CMYK", (4000, 4000)), "JPEG", progressive=True)
+    for name, mode in (("grey", "L"), ("colour", "RGB")):
+        yield f"huge {name}.jpg", partial(_black, mode, HUGE, "JPEG")
+        yield f"huge progressive {name}.jpg", partial(_black, mode, HUGE, "JPEG", progressive=True)
+    yield "huge inks.jpg", partial(_black, "CMYK", 4000, "JPEG", progressive=True)
     for side, scans in ((500, 2000), (4000, 500), (8000, 2000)):
-        yield f"{scans} scans of {side}.jpg", scans_of(side, scans)
+        yield f"{scans} scans of {side}.jpg", partial(scans_of, side, scans)
     start = b"\xff\xd8"
     picture = encoded(gradient(), "JPEG")[2:]
     yield "million comments.jpg", start + b"\xff\xfe\0\2" * (MANY // 4 - 1000) + picture
@@ -142,11 +154,10 @@ def _mpo(count: int) -> bytes:
 
 def _tiff_bombs() -> Iterator[Case]:
     for name, mode in (("grey", "L"), ("colour", "RGB"), ("alpha", "RGBA"), ("float", "F")):
-        image = Image.new(mode, (HUGE, HUGE))
-        yield f"huge {name}.tiff", encoded(image, "TIFF", compression="tiff_adobe_deflate")
-    image = Image.new("I;16", (HUGE, HUGE))
-    yield "huge deep.tiff", encoded(image, "TIFF", compression="tiff_lzw")
-    yield "huge group4.tiff", encoded(Image.new("1", (HUGE, HUGE)), "TIFF", compression="group4")
+        packed = partial(_black, mode, HUGE, "TIFF", compression="tiff_adobe_deflate")
+        yield f"huge {name}.tiff", packed
+    yield "huge deep.tiff", partial(_black, "I;16", HUGE, "TIFF", compression="tiff_lzw")
+    yield "huge group4.tiff", partial(_black, "1", HUGE, "TIFF", compression="group4")
     yield "next is itself.tiff", tiff((256, 4, 1, 64), (257, 4, 1, 64), following=8)
     yield "million pages.tiff", pages(500_000)
     yield "ring of pages.tiff", pages(1000, ring=True)

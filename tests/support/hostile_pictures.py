@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests.support.pictures import encoded, gradient
 
-Case = tuple[str, bytes]
-"""What is wrong with a file, and the file."""
+Case = tuple[str, bytes | Callable[[], bytes]]
+"""What is wrong with a file, and the file, or what makes it if that takes long."""
 
 HUGE = 8000  # pixels a side: with HUGE x HUGE a picture holds as many pixels as are allowed
 SIDES = (0, 1, 31, 32, HUGE, HUGE + 1, 65_535, 2**31 - 1, 2**31, 2**32 - 1)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.hostile_archives import archives
-from tests.support.hostile_corpus import corpus
+from tests.support.hostile_corpus import corpus, made
 from tests.support.pictures import encoded, gradient
 from tests.support.stand_ins import TinyGate, tiny_model
 from xray_classifier.cli import main as cli
@@ -96,7 +96,7 @@ def main(step: int) -> None:
     stream = sys.stdout
     images = (case for case in corpus(step) if not is_zip(case[1]))
     with contextlib.redirect_stdout(sys.stderr):
-        for name, file in itertools.chain(images, archives()):
+        for name, file in itertools.chain(images, made(archives)):
             print(json.dumps({"name": name}), file=stream, flush=True)
             faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
             found = judged(file)

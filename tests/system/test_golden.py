@@ -29,5 +29,5 @@ def test_probabilities_are_the_recorded_ones(name: str, data: Path) -> None:
         for file in recorded
     }
     assert {file: result.probability for file, result in found.items()} == pytest.approx(
-        recorded, abs=1e-3
+        recorded, abs=1e-6
     )
