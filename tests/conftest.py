@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import socket
 import subprocess
@@ -88,7 +89,9 @@ def tiny_classifier() -> Classifier:
     from xray_classifier.models.spec import ModelSpec
 
     spec = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
-    return Classifier(tiny_model(), spec)
+    classifier = Classifier(tiny_model(), spec)
+    gc.freeze()  # Streamlit has Keras collect garbage after every run: a quarter of a second
+    return classifier
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tests.support.pictures import encoded
+from tests.support.stand_ins import resample_seldom
 from xray_classifier.data.datasets import find_samples, select
 from xray_classifier.data.splits import fingerprint, split_by_patient
 from xray_classifier.errors import DatasetError
@@ -22,7 +23,6 @@ from xray_classifier.evaluation.evaluate import (
     samples_of_split,
     write_evaluation,
 )
-from xray_classifier.evaluation.metrics import patient_intervals
 from xray_classifier.inference.pipeline import classify
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.records.evaluation import Confusion, EvaluationReport, named_estimates
@@ -35,7 +35,7 @@ NORMAL, PNEUMONIA = (20, 100, 150), (50, 160, 180, 240)
 @pytest.fixture(autouse=True, scope="module")
 def few_resamples() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(patient_intervals, "__defaults__", (20, 0))
+        resample_seldom(patch)
         yield
 
 

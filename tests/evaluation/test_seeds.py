@@ -8,10 +8,9 @@ import pytest
 from PIL import Image
 
 from tests.support.recorded import trained
-from tests.support.stand_ins import tiny_model
+from tests.support.stand_ins import resample_seldom, tiny_model
 from xray_classifier.data.datasets import Sample
 from xray_classifier.errors import ModelUnavailableError
-from xray_classifier.evaluation.metrics import patient_intervals
 from xray_classifier.evaluation.seeds import measure_seeds
 from xray_classifier.files import sha256_of
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
@@ -21,7 +20,7 @@ from xray_classifier.records.json_files import read_record, write_record
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patient_intervals, "__defaults__", (20, 0))
+    resample_seldom(monkeypatch)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model folder that holds the model `tiny` and nothing else."""
     monkeypatch.setattr(loading, "MODEL_FOLDER", tmp_path)
-    monkeypatch.setattr(model_names, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(loading, "model_names", partial(loading.model_names, tmp_path))
     shutil.copy(tiny_file, tmp_path / "tiny.keras")
     describe(tmp_path / "tiny.keras")
     return tmp_path
@@ -107,7 +108,7 @@ def test_the_names_are_those_of_the_json_files(folder: Path) -> None:
     (folder / "other.json").write_text("{}", encoding="utf-8")
     (folder / "notes.md").write_text("no model", encoding="utf-8")
 
-    assert model_names() == ["other", "tiny"]
+    assert model_names(folder) == ["other", "tiny"]
 
 
 # --- models that are not

@@ -12,7 +12,6 @@ from pydicom import Dataset
 from pydicom.filereader import dcmread
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
-from tests.reports.test_identity import IDENTITY
 from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, dataset, dicom, written
 from tests.support.drawn_reports import (
     FILE_NAME,
@@ -23,6 +22,7 @@ from tests.support.drawn_reports import (
     a_report,
     with_heatmap,
 )
+from tests.support.identity import IDENTITY
 from tests.support.pictures import gradient
 from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.inputs.decoding import decode

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from pydicom import Dataset
 from pydicom.uid import (
@@ -12,18 +10,10 @@ from pydicom.uid import (
 )
 
 from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, dataset, dicom, written
+from tests.support.identity import IDENTITY
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.reports import identity as report_identity
 from xray_classifier.reports.identity import can_be_referenced, read_identity
-
-IDENTITY: dict[str, Any] = {
-    "StudyInstanceUID": "1.2.3.47110815",
-    "SeriesInstanceUID": "1.2.3.47110815.4",
-    "SOPInstanceUID": "1.2.3.47110815.4.5",
-    "PatientSex": "F",
-    "AccessionNumber": "ACC-0815",
-    "ReferringPhysicianName": "Doctor^Who",
-}
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])

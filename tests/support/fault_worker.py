@@ -1,4 +1,4 @@
-"""Train the small network of drawn_training.py; test_faults.py kills this, or fills its disk."""
+"""Train a small network; tests/system/test_faults.py kills this process, or fills its disk."""
 
 from __future__ import annotations
 

@@ -15,6 +15,9 @@ from tests.support.hostile_bombs import MANY, bombs
 from tests.support.hostile_pictures import Case
 from tests.support.pictures import encoded, gradient
 
+MAX_SECONDS, MAX_MEGABYTES = 2, 300
+"""What one file may take of the processor's time, and of memory beyond what was there before."""
+
 FLIPPED, CUT = 30, 12
 """How many versions of each sound file have bits turned over, and how many break off."""
 

@@ -1,7 +1,8 @@
 """Judge the corpus in a process of its own, which may hang or crash: one line of JSON a file.
 
-Called by test_hostile.py with the step of `corpus`. All ZIP files of it are judged, whatever the
-step, and as the command line does, since that unpacks them; the others as all ways in do.
+Called by tests/system/test_hostile.py with the step of `corpus`. All ZIP files of it are judged,
+whatever the step, and as the command line does, since that unpacks them; the others as all ways in
+do.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
+FAULT_WORKER = ROOT / "tests" / "support" / "fault_worker.py"
 
 
 def skip(reason: str) -> NoReturn:

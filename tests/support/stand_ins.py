@@ -9,6 +9,7 @@ import numpy as np
 from xray_classifier.models.operating_point import OperatingPoint
 
 if TYPE_CHECKING:
+    import pytest
     from numpy.typing import NDArray
 
     from xray_classifier.models.classifier import Classifier
@@ -94,3 +95,15 @@ def find_no_model(name: str, source: str | None) -> Classifier:
     from xray_classifier.errors import ModelUnavailableError
 
     raise ModelUnavailableError("The model file is missing.")
+
+
+def resample_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the patients 20 times for an interval instead of 2,000 times."""
+    from xray_classifier.evaluation import metrics
+
+    draw = metrics.patient_intervals
+
+    def draw_seldom(figures: Any, labels: Any, patients: Any, *_: int) -> Any:
+        return draw(figures, labels, patients, 20)
+
+    monkeypatch.setattr(metrics, "patient_intervals", draw_seldom)

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pydicom.filereader import dcmread
 
-from tests.reports.test_identity import IDENTITY
 from tests.support.dicom_files import IDENTIFIER, NAME, dicom
+from tests.support.identity import IDENTITY
 from tests.support.processes import START_SECONDS
 from xray_classifier.inference.verdict import percent
 from xray_classifier.inputs.decoding import decode

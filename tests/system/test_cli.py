@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +25,7 @@ from tests.support.dicom_files import IDENTIFIER, dicom
 from tests.support.pictures import encoded, gradient, squares, zipped
 from tests.support.places import ROOT
 from tests.support.recorded import EXPLANATION
-from tests.support.stand_ins import pointed_classifier, tiny_model
+from tests.support.stand_ins import pointed_classifier, resample_seldom, tiny_model
 from xray_classifier import progress
 from xray_classifier.cli import train as cli_training
 from xray_classifier.cli.main import build_parser, main
@@ -33,7 +34,6 @@ from xray_classifier.data.splits import fingerprint
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.evaluation import ledger, saliency_checks
 from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split
-from xray_classifier.evaluation.metrics import patient_intervals
 from xray_classifier.evaluation.stress import BORDER_ALONE, PERTURBATIONS
 from xray_classifier.files import sha256_of
 from xray_classifier.inputs import sources, zip_archive
@@ -86,8 +86,8 @@ def models(tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     folder = tmp_path / "model"
     folder.mkdir()
     monkeypatch.setattr(loading, "MODEL_FOLDER", folder)
-    for function in (model_names, ledger.record):
-        monkeypatch.setattr(function, "__defaults__", (folder,))
+    monkeypatch.setattr(loading, "model_names", partial(model_names, folder))
+    monkeypatch.setattr(ledger, "record", partial(ledger.record, folder=folder))
     path = folder / "tiny.keras"
     path.write_bytes(tiny_file.read_bytes())
     size = path.stat().st_size
@@ -336,38 +336,6 @@ def test_rows_have_exactly_the_fields_and_types_of_the_contract(
     }
 
 
-@pytest.mark.parametrize("given", ["dir", "dir/", "./dir", "{here}/dir"])
-def test_file_is_the_given_path_joined_with_the_path_inside(
-    given: str, here: Path, predict: Predict
-) -> None:
-    given = given.format(here=here)
-    status, rows = predict(given)
-    assert status == 0
-    assert [row["file"] for row in rows] == [
-        f"{given.rstrip('/')}/NORMAL/x.jpeg",
-        f"{given.rstrip('/')}/a.png",
-    ]
-
-
-def test_folder_yields_a_row_for_each_visible_file_whatever_its_name(
-    here: Path, predict: Predict
-) -> None:
-    image = (here / "dir" / "a.png").read_bytes()
-    for name in ("no suffix", "Thumbs.db", "deep/er/c.txt", ".hidden.png", ".git/d.png"):
-        path = here / "dir" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"?" if name == "Thumbs.db" else image)
-    status, rows = predict("dir")
-    assert status == 1
-    assert {row["file"]: row["status"] for row in rows} == {
-        "dir/NORMAL/x.jpeg": "ok",
-        "dir/a.png": "ok",
-        "dir/deep/er/c.txt": "ok",
-        "dir/no suffix": "ok",
-        "dir/Thumbs.db": "unreadable",
-    }
-
-
 def test_archive_is_judged_as_the_folder_that_was_packed(here: Path, predict: Predict) -> None:
     names = ("NORMAL/x.jpeg", "a.png")
     packed = zipped({name: (here / "dir" / name).read_bytes() for name in names})
@@ -383,92 +351,45 @@ def test_archive_is_judged_as_the_folder_that_was_packed(here: Path, predict: Pr
     assert sorted(path.name for path in here.iterdir()) == ["dir"]  # nothing was unpacked
 
 
-def test_bad_archive_and_bad_member_are_rows_that_say_why(here: Path, predict: Predict) -> None:
-    image = (here / "dir" / "a.png").read_bytes()
-    (here / "cut.zip").write_bytes(zipped({"a.png": image})[:-9])
-    (here / "odd.zip").write_bytes(zipped({"../a.png": image, "b.png": image}))
-    status, rows = predict("cut.zip", "odd.zip")
-    assert status == 1
-    assert [(row["file"], row["status"]) for row in rows] == [
-        ("cut.zip", "unreadable"),
-        ("odd.zip!/../a.png", "unreadable"),
-        ("odd.zip!/b.png", "ok"),
-    ]
-    assert "damaged or incomplete" in rows[0]["message"]
-    assert "leads out of the ZIP" in rows[1]["message"]
-
-
-def test_rows_are_sorted_by_file(here: Path, predict: Predict) -> None:
-    flat(here / "b.png", 100)
-    flat(here / "dir" / "Z.png", 100)
-    _, rows = predict("dir", "b.png")
-    names = [row["file"] for row in rows]
-    assert names == sorted(names) == ["b.png", "dir/NORMAL/x.jpeg", "dir/Z.png", "dir/a.png"]
-
-
-def test_file_given_twice_has_one_row(here: Path, predict: Predict) -> None:
-    _, rows = predict("dir/a.png", "dir", "dir/", "dir/a.png")
-    assert [row["file"] for row in rows] == ["dir/NORMAL/x.jpeg", "dir/a.png"]
-
-
-def test_bad_files_never_stop_the_rest(here: Path, predict: Predict) -> None:
-    for name in ("0", "b", "dir/B"):
-        (here / name).write_bytes(b"no image")
-    status, rows = predict("0", "b", "dir")
-    assert status == 1
-    assert [row["status"] for row in rows] == ["unreadable"] * 3 + ["ok"] * 2
-    assert all(row["message"] for row in rows[:3])
-
-
 def test_folder_without_files_has_no_rows(tmp_path: Path, predict: Predict) -> None:
     assert predict(tmp_path) == (0, [])
-
-
-def test_pneumonia_begins_at_the_threshold_itself(
-    here: Path, predict: Predict, tiny: Classifier, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    probability = predict("dir/a.png")[1][0]["probability"]
-    for nudge, verdict in ((0, "pneumonia"), (1e-9, "normal")):
-        spec = replace(tiny.spec, threshold=probability + nudge)
-        classifier = Classifier(tiny.model, spec)
-        monkeypatch.setattr(loading, "load_classifier", lambda _, found=classifier: found)
-        (row,) = predict("dir/a.png")[1]
-        assert (row["probability"], row["threshold"]) == (probability, probability + nudge)
-        assert row["verdict"] == verdict
 
 
 AWKWARD = [b"two\nlines", b"a,b;c", b"\"double\" 'single'", b"\xff\xfe", "ü 像".encode()]
 
 
-@pytest.mark.parametrize("name", AWKWARD)
-def test_awkward_name_comes_back_from_json(name: bytes, here: Path, predict: Predict) -> None:
-    os.rename(here / "dir" / "a.png", os.fsencode(here / "dir") + b"/" + name)  # noqa: PTH104
-    _, rows = predict("dir")
-    assert {os.fsencode(row["file"]) for row in rows} == {b"dir/NORMAL/x.jpeg", b"dir/" + name}
+@pytest.fixture
+def awkward(here: Path) -> Path:
+    """A folder of images with such names."""
+    folder = here / "awkward"
+    folder.mkdir()
+    for name in AWKWARD:
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(encoded(gradient()))
+    return folder
 
 
-@pytest.mark.parametrize("name", AWKWARD)
-def test_awkward_name_comes_back_from_csv(
-    name: bytes, here: Path, tiny: Classifier, capsys: Captured
+def test_awkward_names_come_back_from_json(awkward: Path, predict: Predict) -> None:
+    _, rows = predict("awkward")
+    assert {os.fsencode(row["file"]) for row in rows} == {b"awkward/" + name for name in AWKWARD}
+
+
+def test_awkward_names_come_back_from_csv(
+    awkward: Path, tiny: Classifier, capsys: Captured
 ) -> None:
-    os.rename(here / "dir" / "a.png", os.fsencode(here / "dir") + b"/" + name)  # noqa: PTH104
-    assert main(["predict", "dir", "--format", "csv"]) == 0
+    assert main(["predict", "awkward", "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out, newline="")))
-    shown = os.fsdecode(name).encode(errors="backslashreplace").decode()  # broken bytes: \\udcff
-    assert [row["file"] for row in rows].count(f"dir/{shown}") == 1
-    assert [row["verdict"] for row in rows if row["file"] == "dir/NORMAL/x.jpeg"] == ["normal"]
-    assert len(rows) == 2
+    shown = [os.fsdecode(name).encode(errors="backslashreplace").decode() for name in AWKWARD]
+    assert sorted(row["file"] for row in rows) == sorted(f"awkward/{name}" for name in shown)
+    assert {row["verdict"] for row in rows} == {"normal"}
 
 
-@pytest.mark.parametrize("name", AWKWARD)
-def test_awkward_name_keeps_to_its_line_in_the_table(
-    name: bytes, here: Path, tiny: Classifier, capsys: Captured
+def test_awkward_names_keep_to_their_lines_in_the_table(
+    awkward: Path, tiny: Classifier, capsys: Captured
 ) -> None:
-    os.rename(here / "dir" / "a.png", os.fsencode(here / "dir") + b"/" + name)  # noqa: PTH104
-    assert main(["predict", "dir"]) == 0
+    assert main(["predict", "awkward"]) == 0
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == ["verdict", "pneumonia", "file"]
-    assert sorted(line.split()[0] for line in lines) == ["normal", "pneumonia"]
+    assert [line.split()[0] for line in lines] == ["normal"] * len(AWKWARD)
 
 
 @pytest.mark.parametrize("kind", ["table", "csv"])
@@ -519,7 +440,7 @@ def test_archive_is_opened_to_count_only_where_a_bar_is_shown(
     assert ("/2" in capsys.readouterr().err) == terminal
 
 
-@pytest.mark.parametrize("missing", ["none.png", "dir/none", "dir/a.png/b", "n" * 300])
+@pytest.mark.parametrize("missing", ["none.png", "n" * 300])
 def test_missing_path_is_wrong_usage(
     missing: str, here: Path, tiny: Classifier, capsys: Captured
 ) -> None:
@@ -532,25 +453,11 @@ def test_missing_model_is_an_error(here: Path, models: Path, capsys: Captured) -
     assert "There is no model 'none'. Give one of: tiny" in said(capsys)
 
 
-def test_missing_model_file_is_an_error(here: Path, capsys: Captured) -> None:
-    assert main(["predict", "dir", "--model", "none.keras", "--format", "jsonl"]) == 2
-    assert "There is no model file none.keras" in said(capsys)
-
-
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_file_that_is_no_model_is_an_error(suffix: str, here: Path, capsys: Captured) -> None:
     Path(f"bad.{suffix}").write_bytes(b"no model")
     assert main(["predict", "dir", "--model", f"bad.{suffix}", "--format", "jsonl"]) == 2
     assert f"The model file bad.{suffix} cannot be opened" in said(capsys)
-
-
-def test_model_that_its_json_does_not_describe_is_an_error(
-    here: Path, models: Path, capsys: Captured
-) -> None:
-    with (models / "tiny.keras").open("ab") as stream:
-        stream.write(b"more")
-    assert main(["predict", "dir", "--model", "tiny", "--format", "jsonl"]) == 2
-    assert "is not the one that its JSON describes" in said(capsys)
 
 
 @pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
@@ -563,21 +470,6 @@ def test_legacy_model_is_used_with_its_doubts_on_stderr(here: Path, capsys: Capt
     assert (row["model"], row["threshold"], row["verdict"]) == ("old", 0.5, "pneumonia")
     assert "note: old.h5 has no JSON beside it: its hash is unverified.\n" in written.err
     assert "note: Threshold 0.5 is assumed.\n" in written.err
-
-
-@pytest.mark.data
-def test_originals_are_judged_by_the_shipped_model(data: Path) -> None:
-    command = ["predict", str(data / "originals"), "--format", "jsonl"]
-    run = subprocess.run(
-        [sys.executable, "-m", "xray_classifier", *command],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    rows = [json.loads(line) for line in run.stdout.splitlines()]
-    assert (run.returncode, len(rows)) == (0, 24)
-    assert {(row["status"], row["model"]) for row in rows} == {("ok", "default")}
 
 
 # operating points
@@ -617,31 +509,12 @@ def test_impossible_pretest_probability_is_wrong_usage(text: str, capsys: Captur
     assert f"{text} is not between 0 and 1" in capsys.readouterr().err
 
 
-def test_pretest_probability_of_an_uncalibrated_model_is_an_error(
-    tiny: Classifier, tmp_path: Path, capsys: Captured
-) -> None:
-    path = flat(tmp_path / "a.png", 90)
-    assert main(["predict", str(path), "--pretest", "0.1"]) == 2
-    assert "Model tiny is not calibrated" in capsys.readouterr().err
-
-
-def test_rejected_dicom_leaves_the_exit_status_at_0(
-    tiny: Classifier, tmp_path: Path, capsys: Captured
-) -> None:
-    path = tmp_path / "scan"
-    path.write_bytes(dicom(Modality="CT"))
-    assert main(["predict", str(path), "--format", "jsonl"]) == 0
-    row = json.loads(capsys.readouterr().out)
-    assert row["status"] == "rejected"
-    assert "Modality (0008,0060) is CT" in row["message"]
-
-
 # evaluate
 
 
 @pytest.fixture
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patient_intervals, "__defaults__", (20, 0))
+    resample_seldom(monkeypatch)
 
 
 def test_evaluation_prints_figures_and_writes_files(
@@ -689,49 +562,18 @@ def test_evaluation_without_record_leaves_the_model_folder_alone(
     assert {path.name: path.read_bytes() for path in models.iterdir()} == before
 
 
-def test_recorded_look_is_kept_in_json_and_once_in_the_ledger(
+def test_recorded_look_is_kept_in_json_and_in_the_ledger(
     drawn: Path, models: Path, few_resamples: None, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     command = ["evaluate", "tiny", "--data", str(drawn), "--out", str(out), "--record"]
-    for _ in range(2):
-        assert main(command) == 0
+    assert main(command) == 0
     results = read_spec(models / "tiny.json").results
     assert results == {"drawn/test": read_record(out / "metrics.json", EvaluationReport)}
     heading, line = (models / ledger.LEDGER).read_text().splitlines()
     assert heading == "# Looks"
     assert "4 of 4 right" in line
     assert main(["predict", str(drawn), "--model", "tiny"]) == 0  # file and JSON still agree
-
-
-def test_look_at_training_data_is_not_in_the_ledger(
-    drawn: Path, models: Path, few_resamples: None, tmp_path: Path
-) -> None:
-    command = ["evaluate", "tiny", "--data", str(drawn), "--split", "train", "--record"]
-    assert main([*command, "--out", str(tmp_path / "out")]) == 0
-    assert read_spec(models / "tiny.json").results.keys() == {"drawn/train"}
-    assert (models / ledger.LEDGER).read_text() == "# Looks\n"
-
-
-def test_model_without_a_json_cannot_be_recorded(
-    drawn: Path,
-    models: Path,
-    tiny_file: Path,
-    few_resamples: None,
-    tmp_path: Path,
-    capsys: Captured,
-) -> None:
-    command = ["evaluate", str(tiny_file), "--data", str(drawn), "--out", str(tmp_path / "out")]
-    assert main([*command, "--record"]) == 2
-    assert "lone.keras has no JSON beside it" in capsys.readouterr().err
-
-
-def test_unreadable_radiograph_stops_an_evaluation_and_is_named(
-    drawn: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
-) -> None:
-    (drawn / "test" / "NORMAL" / "IM-6-1.png").write_bytes(b"")
-    assert main(["evaluate", "tiny", "--data", str(drawn), "--out", str(tmp_path / "out")]) == 2
-    assert "IM-6-1.png: The file is empty." in said(capsys)
 
 
 def test_results_that_cannot_be_written_are_one_line_of_error(
@@ -767,7 +609,7 @@ def drawn_holdout(tmp_path: Path) -> Path:
 
 
 def test_stress_prints_a_table_and_writes_it_as_json(
-    drawn_holdout: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
+    drawn_holdout: Path, tiny: Classifier, few_resamples: None, tmp_path: Path, capsys: Captured
 ) -> None:
     out = tmp_path / "new" / "stress.json"
     assert main(["stress", "tiny", "--data", str(drawn_holdout), "--out", str(out)]) == 0
@@ -803,7 +645,7 @@ def grey_of(path: Path) -> int:
 
 
 def test_stress_compares_with_full_resolution(
-    drawn: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
+    drawn: Path, tiny: Classifier, few_resamples: None, tmp_path: Path, capsys: Captured
 ) -> None:
     for path in (drawn / "train").rglob("*.png"):
         flat(tmp_path / "full" / path.name, grey_of(path) + 10)
@@ -816,30 +658,11 @@ def test_stress_compares_with_full_resolution(
     assert 0 < found["change"]["mean_change"]["value"] < 2 * 10 / 255
 
 
-def test_stress_refuses_a_folder_of_other_radiographs(
-    drawn: Path, tiny: Classifier, tmp_path: Path, capsys: Captured
-) -> None:
-    flat(tmp_path / "full" / "other.png", 3)
-    command = ["stress", "tiny", "--data", str(drawn), "--split", "train"]
-    out = tmp_path / "stress.json"
-    full = ["--full-resolution", str(tmp_path / "full"), "--out", str(out)]
-    assert main([*command, *full]) == 2
-    assert "full holds 0 files with the name of one of the 4 radiographs" in said(capsys)
-    assert not out.exists()
-
-
 def test_stress_does_not_look_at_a_test_split(
     drawn: Path, tiny: Classifier, capsys: Captured
 ) -> None:
     assert main(["stress", "tiny", "--data", str(drawn), "--split", "test"]) == 2
     assert "A test split is for `evaluate` only" in said(capsys)
-
-
-def test_stress_without_patients_to_hold_out_is_refused(
-    drawn: Path, tiny: Classifier, capsys: Captured
-) -> None:
-    assert main(["stress", "tiny", "--data", str(drawn)]) == 2
-    assert "holdout" in said(capsys)
 
 
 def test_missing_stress_package_is_said(
@@ -856,8 +679,11 @@ def test_missing_stress_package_is_said(
 # train
 
 
-@pytest.mark.parametrize("recipe", [ARTICLE, DEFAULT], ids=["article", "default"])
-@pytest.mark.parametrize(("option", "seed"), [([], 1), (["--seed", "7"], 7)])
+@pytest.mark.parametrize(
+    ("recipe", "option", "seed"),
+    [(ARTICLE, [], 1), (DEFAULT, ["--seed", "7"], 7)],
+    ids=["article", "default"],
+)
 def test_training_gets_what_was_asked_for(
     recipe: Recipe,
     option: list[str],
@@ -909,26 +735,11 @@ def test_sound_data_pass_with_their_counts(drawn: Path, capsys: Captured) -> Non
     assert re.search(r"^test +2 +2 +4$", report, re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    ("fault", "finding"),
-    [
-        ("patient", "Patients in more than one split: 1\n  IM-1\n"),
-        ("image", "Identical files in more than one split: 1\n"),
-        ("unreadable", "Unreadable: 1\n"),
-    ],
-)
-def test_data_that_leak_or_cannot_be_read_do_not_pass(
-    fault: str, finding: str, drawn: Path, capsys: Captured
-) -> None:
-    if fault == "patient":
-        flat(drawn / "test/NORMAL/IM-1-2.png", 77)
-    elif fault == "image":
-        flat(drawn / "test/NORMAL/IM-77-1.png", 20)
-    else:
-        (drawn / "test/NORMAL/IM-77-1.png").write_text("no image")
+def test_data_that_leak_do_not_pass(drawn: Path, capsys: Captured) -> None:
+    flat(drawn / "test/NORMAL/IM-1-2.png", 77)
     status, report = check(drawn, capsys)
     assert status == 1
-    assert finding in report
+    assert "Patients in more than one split: 1\n  IM-1\n" in report
 
 
 def test_patient_table_finds_the_leak_that_names_hide(
@@ -1006,31 +817,20 @@ def test_test_set_alone_is_not_shown(tmp_path: Path, capsys: Captured) -> None:
     assert "no split train or val or all; it has: test" in said(capsys)
 
 
-def test_radiograph_that_cannot_be_shown_is_named(
-    drawn: Path, tmp_path: Path, capsys: Captured
-) -> None:
-    (drawn / "train/NORMAL/IM-1-1.png").write_bytes(b"")
-    assert main(["data", "show", str(drawn), "--out", str(tmp_path / "grid.png")]) == 2
-    assert "IM-1-1.png" in said(capsys)
-    assert not (tmp_path / "grid.png").exists()
-
-
 # data download
 
 
-def kaggle(monkeypatch: pytest.MonkeyPatch, token: str | None, failure: bool = False) -> None:
+def kaggle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a client in the place of Kaggle's."""
 
     def fetch(dataset: str, output_dir: str) -> str:
         Path(output_dir).mkdir()
         Path(output_dir, "README").write_text(dataset)
-        if failure:
-            raise ConnectionError("no route to host")
         return output_dir
 
     client, config = ModuleType("kagglehub"), ModuleType("kagglehub.config")
     client.dataset_download = fetch  # type: ignore[attr-defined]
-    config.get_kaggle_credentials = lambda: token  # type: ignore[attr-defined]
+    config.get_kaggle_credentials = lambda: "token"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "kagglehub", client)
     monkeypatch.setitem(sys.modules, "kagglehub.config", config)
 
@@ -1039,7 +839,7 @@ def kaggle(monkeypatch: pytest.MonkeyPatch, token: str | None, failure: bool = F
 def test_data_set_is_downloaded(
     number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
 ) -> None:
-    kaggle(monkeypatch, "token")
+    kaggle(monkeypatch)
     dest, name = tmp_path / "data", kaggle_data.DATASETS[number]
     option = ["--dataset", name] if number else []
     assert main(["data", "download", "--dest", str(dest), *option]) == 0
@@ -1047,30 +847,14 @@ def test_data_set_is_downloaded(
     assert capsys.readouterr().out == f"{dest}\n"
 
 
-@pytest.mark.parametrize(
-    ("obstacle", "message"),
-    [
-        ("client", "Install it: pip install -r requirements-train.txt"),
-        ("token", "No Kaggle token was found. Create a token under kaggle.com"),
-        ("network", "no route to host"),
-        ("place", "data is there already. Choose a new folder with --dest."),
-    ],
-)
 def test_download_says_what_is_in_its_way(
-    obstacle: str,
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
 ) -> None:
-    kaggle(monkeypatch, None if obstacle == "token" else "token", obstacle == "network")
-    if obstacle == "client":
-        monkeypatch.setitem(sys.modules, "kagglehub", None)
-    if obstacle == "place":
-        flat(tmp_path / "data" / "mine.png", 10)
+    kaggle(monkeypatch)
+    flat(tmp_path / "data" / "mine.png", 10)
     before = sorted(tmp_path.rglob("*"))
     assert main(["data", "download", "--dest", str(tmp_path / "data")]) == 2
-    assert message in said(capsys)
+    assert "data is there already. Choose a new folder with --dest." in said(capsys)
     assert sorted(tmp_path.rglob("*")) == before
 
 

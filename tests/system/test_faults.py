@@ -1,7 +1,7 @@
 """Disks that are full or read-only, and processes killed at any moment.
 
 A model file that is missing, cut off, altered or of another architecture, and a JSON that is out of
-date, are tested in test_loading.py and test_spec.py.
+date, are tested in tests/models.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ import pytest
 
 from tests.support.drawn_training import draw_radiographs
 from tests.support.pictures import encoded, gradient
-from tests.support.places import ROOT
+from tests.support.places import FAULT_WORKER, ROOT
 from tests.support.stand_ins import tiny_model
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.models.download import fetch
 from xray_classifier.models.gate import load_gate
 from xray_classifier.models.spec import ModelSpec
 
-WORKER = ROOT / "tests" / "support" / "fault_worker.py"
 TRAIN_SECONDS = 300
 FEW_KILLS, MANY_KILLS = 2, 12
 WHOLE = 4_000_000  # bytes of a model file
@@ -75,7 +74,7 @@ def whole(radiographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def finish(radiographs: Path, out: Path) -> None:
-    process = start(WORKER, radiographs, out)
+    process = start(FAULT_WORKER, radiographs, out)
     _, said = process.communicate(timeout=TRAIN_SECONDS)
     assert process.returncode == 0, said
 
@@ -122,7 +121,7 @@ def test_drawing_that_finds_the_disk_full_leaves_nothing(radiographs: Path, tmp_
 def test_training_that_finds_the_disk_full_is_one_line_of_error_and_goes_on_later(
     radiographs: Path, whole: Path, tmp_path: Path
 ) -> None:
-    said = last_words(start(WORKER, radiographs, tmp_path, full_at=1000))
+    said = last_words(start(FAULT_WORKER, radiographs, tmp_path, full_at=1000))
     assert said.startswith("error: ")
     finish(radiographs, tmp_path)
     assert_same_weights(tmp_path, whole)
@@ -137,7 +136,7 @@ def kill_at_random_moments(
     """Kill a training run again and again, each time some moments after it began to write."""
     moments = random.Random(kills)  # noqa: S311 - the same moments each time
     for _ in range(kills):
-        process = start(WORKER, radiographs, out)
+        process = start(FAULT_WORKER, radiographs, out)
         deadline = time.monotonic() + TRAIN_SECONDS
         while not ready() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)

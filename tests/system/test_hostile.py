@@ -12,12 +12,10 @@ from typing import Any
 import pytest
 
 from benchmarks.measure import Figure
-from tests.support.hostile_corpus import NAMES, corpus
+from tests.support.hostile_corpus import MAX_MEGABYTES, MAX_SECONDS, NAMES, corpus
 from tests.support.places import ROOT
 
 MIN_FILES = 2000
-MAX_SECONDS = 2
-MAX_MEGABYTES = 300
 REDUCED_STEP = 8
 OUTCOMES = {"ok", "rejected", "unreadable"}
 

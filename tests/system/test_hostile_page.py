@@ -12,10 +12,9 @@ import psutil
 import pytest
 
 from benchmarks.measure import Figure
-from tests.support.hostile_corpus import NAMES, corpus
+from tests.support.hostile_corpus import MAX_MEGABYTES, MAX_SECONDS, NAMES, corpus
 from tests.support.pictures import encoded, gradient
 from tests.support.visitors import Server, Visitor, assert_calm, serve
-from tests.system.test_hostile import MAX_MEGABYTES, MAX_SECONDS
 from xray_classifier.inputs.decoding import MAX_BYTES
 from xray_classifier.inputs.zip_archive import is_zip
 

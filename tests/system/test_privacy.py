@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.reports.test_identity import IDENTITY
 from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, dicom
+from tests.support.identity import IDENTITY
 from tests.support.pictures import encoded, zipped
 from tests.support.places import skip
 from tests.support.visitors import CSV, Server, Visitor, serve

@@ -13,8 +13,7 @@ import pytest
 
 from tests.support.drawn_training import draw_radiographs
 from tests.support.pictures import encoded, gradient
-from tests.support.places import ROOT, skip
-from tests.system.test_faults import WORKER
+from tests.support.places import FAULT_WORKER, ROOT, skip
 from xray_classifier.models.spec import ModelSpec, write_spec
 
 CLI = ("-m", "xray_classifier")
@@ -84,7 +83,7 @@ def test_report(closed: Path, image: Path) -> None:
 
 
 def test_training(closed: Path, tmp_path: Path) -> None:
-    said = error_of(WORKER, draw_radiographs(tmp_path / "data"), closed)
+    said = error_of(FAULT_WORKER, draw_radiographs(tmp_path / "data"), closed)
     assert said.startswith(f"error: {closed / 'checkpoint'} cannot be written")
     assert_as_it_was(closed)
 
