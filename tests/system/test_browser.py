@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.places import ROOT
 from tests.support.processes import START_SECONDS
+from xray_classifier.cli.main import main
 from xray_classifier.inference.pipeline import Result, classify
 from xray_classifier.inference.verdict import percent
 from xray_classifier.inputs.decoding import MAX_BYTES
@@ -49,7 +47,11 @@ def expect_verdict(page: Page, result: Result) -> None:
 
 
 def test_uploaded_radiograph_gets_the_probability_that_predict_prints(
-    page: Page, original: Path, expected: Result, tmp_path: Path
+    page: Page,
+    original: Path,
+    expected: Result,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     upload(page, original)
     expect_verdict(page, expected)
@@ -57,15 +59,9 @@ def test_uploaded_radiograph_gets_the_probability_that_predict_prints(
     expect(page.get_by_test_id("stImage").locator("img")).to_be_visible()
     expect(page.get_by_text(load_classifier().spec.short_hash)).to_be_visible()
     page.screenshot(path=tmp_path / "verdict.png")
-    printed = subprocess.run(
-        [sys.executable, "-m", "xray_classifier", "predict", str(original)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    assert main(["predict", str(original)]) == 0
     assert expected.probability is not None
-    assert percent(expected.probability) in printed.stdout
+    assert percent(expected.probability) in capsys.readouterr().out
 
 
 def test_broken_file_gets_a_sentence_and_the_next_image_a_verdict(

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -34,6 +34,8 @@ KNOWN = {
     " but the button within it has one, too",
 }
 Opener = Callable[..., Page]
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 
 @pytest.fixture
@@ -78,20 +80,31 @@ def show_output(page: Page) -> None:
 
 
 def findings(page: Page) -> list[str]:
-    """List what axe objects to, but for what is known."""
+    """List what axe objects to, in the light and in the dark, but for what is known."""
     settle(page)
-    violations = Axe().run(page, options=AXE).response["violations"]
-    return [
-        f"{found['impact']} {found['id']}: {node['html'][:200]} {node['failureSummary']}"
-        for found in violations
-        for node in found["nodes"]
-        if found["id"] not in KNOWN
-    ]
+    objections = []
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        expect_scheme(page, scheme)
+        objections += [
+            f"{scheme}: {found['impact']} {found['id']}: {node['html'][:200]} "
+            f"{node['failureSummary']}"
+            for found in Axe().run(page, options=AXE).response["violations"]
+            for node in found["nodes"]
+            if found["id"] not in KNOWN
+        ]
+    return objections
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(open_page: Opener, scheme: str) -> None:
-    page = open_page(color_scheme=scheme)
+def expect_scheme(page: Page, scheme: Scheme) -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    red, green, blue = bytes.fromhex(config["theme"][scheme]["backgroundColor"][1:])
+    ground = page.get_by_test_id("stApp")
+    expect(ground).to_have_css("background-color", f"rgb({red}, {green}, {blue})")
+
+
+def test_axe_finds_nothing(open_page: Opener) -> None:
+    page = open_page()
     expect(empty_state(page)).to_be_visible()
     assert not findings(page)
     page.get_by_role("button", name="Try it with a drawn sample").click()
@@ -105,9 +118,8 @@ def test_axe_finds_nothing(open_page: Opener, scheme: str) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_beside_a_verdict(open_page: Opener, scheme: str, original: Path) -> None:
-    page = open_page(color_scheme=scheme)
+def test_axe_finds_nothing_beside_a_verdict(open_page: Opener, original: Path) -> None:
+    page = open_page()
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(original)
     verdict = page.get_by_role("heading", name=re.compile("^Normal"))
     expect(verdict).to_be_visible(timeout=FIRST_VERDICT_MS)
@@ -115,9 +127,8 @@ def test_axe_finds_nothing_beside_a_verdict(open_page: Opener, scheme: str, orig
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_beside_a_table(open_page: Opener, scheme: str, original: Path) -> None:
-    page = open_page(color_scheme=scheme)
+def test_axe_finds_nothing_beside_a_table(open_page: Opener, original: Path) -> None:
+    page = open_page()
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([original, ROOT / "LICENSE"])
     counts = page.get_by_text("1 normal · 1 unreadable", exact=True)
     expect(counts).to_be_visible(timeout=FIRST_VERDICT_MS)
@@ -125,13 +136,9 @@ def test_axe_finds_nothing_beside_a_table(open_page: Opener, scheme: str, origin
     assert not findings(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_follow_the_system_of_the_visitor(open_page: Opener, scheme: str) -> None:
-    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
-    red, green, blue = bytes.fromhex(config["theme"][scheme]["backgroundColor"][1:])
-    page = open_page(color_scheme=scheme)
-    ground = page.get_by_test_id("stApp")
-    expect(ground).to_have_css("background-color", f"rgb({red}, {green}, {blue})")
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_colours_follow_the_system_of_the_visitor(open_page: Opener, scheme: Scheme) -> None:
+    expect_scheme(open_page(color_scheme=scheme), scheme)
 
 
 def test_image_and_verdict_have_words_for_a_screen_reader(open_page: Opener) -> None:

@@ -163,11 +163,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Scene:
     folder, traces = (tmp_path_factory.mktemp(name) for name in ("server", "traces"))
     path = data / "originals" / "NORMAL" / "IM-0324-0001.jpeg"
     grey = Image.fromarray(decode(path.read_bytes()).image)
-    large = np.asarray(grey.resize((2400, 1800)))
-    small = np.asarray(grey.resize((900, 700)))
+    large = np.asarray(grey.resize((1400, 1050)))
+    small = np.asarray(grey.resize((450, 350)))
     files = {
         ".jpeg": path.read_bytes(),
-        ".png": encoded(large),
+        ".png": encoded(large, compress_level=0),
         ".dcm": dicom(large.astype(np.uint16) * 16, BitsStored=12, **IDENTITY),
     }
     assert min(len(files[".png"]), len(files[".dcm"])) > 2**20, "spooling begins at 1 MB"

@@ -35,7 +35,7 @@ class Crowd:
     uploads: int
 
 
-REDUCED, FULL = Crowd(4, 3), Crowd(20, 10)
+REDUCED, FULL = Crowd(4, 2), Crowd(20, 10)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def see_that_all_is_well(
     server: Server, data: Path, crowd: Crowd
 ) -> tuple[list[float], list[float]]:
     """Two waves with vanishing visitors in between; seconds to verdicts, and both peaks in MB."""
-    reference = alone(server, data, max(crowd.visitors, 6))
+    reference = alone(server, data, max(crowd.visitors, 5))
     waits, peaks = [], []
     for _ in range(2):
         server.forget_peak()
