@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import socket
 import subprocess
@@ -27,6 +28,31 @@ if TYPE_CHECKING:
     from xray_classifier.models.gate import Gate
 
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+WORKERS = 2
+"""Processes for the whole suite; each may hold TensorFlow, a server that does, and a browser."""
+
+LONGEST_FIRST = (
+    "tests/batch/test_ray_backend.py",
+    "tests/system/",
+    "tests/project/test_quality.py",
+)
+"""What is begun first, so that no process waits for the other one at the end."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share the whole suite out; single files and long tests, which are timed, run right here."""
+    whole = config.args_source is config.ArgsSource.TESTPATHS
+    if not whole or config.option.markexpr != "not long":
+        return 0
+    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # each process, and what it starts, has a core
+    return WORKERS
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
