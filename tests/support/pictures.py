@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import numpy as np
 from PIL import Image
@@ -38,9 +38,10 @@ def encoded(image: Image.Image | NDArray[Any], kind: str = "PNG", **options: Any
 
 
 def zipped(contents: Mapping[Any, bytes], kind: int = ZIP_DEFLATED) -> bytes:
-    """Write a ZIP archive of members by name or `ZipInfo`."""
+    """Write a ZIP archive of members by name or `ZipInfo`, the same at any time of day."""
     stream = io.BytesIO()
     with ZipFile(stream, "w", kind) as archive:
         for name, content in contents.items():
-            archive.writestr(name, content, compress_type=kind)
+            member = name if isinstance(name, ZipInfo) else ZipInfo(name)
+            archive.writestr(member, content, compress_type=kind)
     return stream.getvalue()
