@@ -32,7 +32,7 @@ from xray_classifier.models.gate import load_gate
 from xray_classifier.models.spec import ModelSpec
 
 TRAIN_SECONDS = 300
-FEW_KILLS, MANY_KILLS = 2, 12
+FEW_KILLS, MANY_KILLS = 1, 12
 WHOLE = 4_000_000  # bytes of a model file
 
 
@@ -42,6 +42,7 @@ def start(*command: str | Path, full_at: int | None = None) -> subprocess.Popen[
         [sys.executable, *command],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -169,7 +170,8 @@ from tests.support.drawn_training import tiny_extractor
 from xray_classifier import files
 from xray_classifier.training import gate_training
 
-folder, out, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+folder, out, *moments = sys.argv[1:]
+folder, out = Path(folder), Path(out)
 save, replace = keras.Model.save, os.replace
 
 def save_half(model, path):
@@ -183,10 +185,14 @@ def replace_unless_killed(old, new):
     replace(old, new)
 
 gate_training.build_extractor, gate_training.COMPONENTS = tiny_extractor, 3
-if moment == "saving":
-    keras.Model.save = save_half
 files.os.replace = replace_unless_killed
-gate_training.train_gate(folder, adults=folder, other=folder, unseen=[], out=out)
+for moment in moments:
+    keras.Model.save = save_half if moment == "saving" else save
+    if not (child := os.fork()):  # before TensorFlow has begun to work
+        gate_training.train_gate(folder, adults=folder, other=folder, unseen=[], out=out)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    sys.stdin.readline()
 """
 
 
@@ -199,15 +205,17 @@ def test_gate_killed_while_it_is_written_is_refused_until_it_is_fitted_anew(
         "gate.json": "gate.json, cannot be used",
         "gate.keras": "gate.keras cannot be read",
     }
-    for moment, message in moments.items():
-        process = start("-c", FIT_GATE, radiographs, tmp_path, moment)
-        _, said = process.communicate(timeout=TRAIN_SECONDS)
-        assert process.returncode == -signal.SIGKILL, said
+    process = start("-c", FIT_GATE, radiographs, tmp_path, *moments, "never")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for message in moments.values():
+        assert process.stdout.readline() == f"{-signal.SIGKILL}\n"
         with pytest.raises(ModelUnavailableError, match=message):
             load_gate(tmp_path / "gate.json")
-    process = start("-c", FIT_GATE, radiographs, tmp_path, "never")
-    _, said = process.communicate(timeout=TRAIN_SECONDS)
-    assert process.returncode == 0, said
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+    last, said = process.communicate(timeout=TRAIN_SECONDS)
+    assert last == "0\n", said
     outputs = load_gate(tmp_path / "gate.json").outputs(np.zeros((1, 500, 500, 1), np.float32))
     assert outputs[0, :-1].sum() == pytest.approx(1, abs=1e-5)
 
