@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import folder, images, latency, machine, memory, results, scaling, startup
 from benchmarks.measure import Figure
+from xray_classifier.files import write_json
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
         print("\n".join(f"    {key!s:28}{value}" for key, value in lines))
     if options.json:
         command = " ".join(["python -m benchmarks", *sys.argv[1:]])
-        results.write(results.collect(figures, facts, command, **tables), options.json)
+        write_json(results.collect(figures, facts, command, **tables), options.json)
 
 
 def measure(times: int) -> tuple[list[Figure], dict[str, Any]]:

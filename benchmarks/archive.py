@@ -11,7 +11,6 @@ by side; that leaves out the start (some 20 s) and whatever slows the reading of
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -27,13 +26,13 @@ import pyarrow as pa
 from benchmarks.machine import cpu_model
 from xray_classifier.batch.job import PredictionJob, Scorer
 from xray_classifier.batch.resumable_run import ArchiveRun
-from xray_classifier.files import replace_atomically
+from xray_classifier.files import write_json
 from xray_classifier.inputs.locations import list_locations
 from xray_classifier.model_card.benchmarks import rate_of_a_core, sizing_table
 from xray_classifier.models.loading import DEFAULT_MODEL
 
 ORIGINALS = Path(__file__).parents[2] / "shared" / "data" / "originals"
-ORDER = PredictionJob(DEFAULT_MODEL)
+JOB = PredictionJob(DEFAULT_MODEL)
 BATCH = 100
 
 
@@ -49,8 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{name:14}{figures['images_per_second']:8.1f} images/s")
     print(sizing_table(rate_of_a_core(found["engines"])))
     if options.json:
-        with replace_atomically(options.json) as path:
-            path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        write_json(found, options.json)
 
 
 def measure(images: int) -> dict[str, Any]:
@@ -63,14 +61,14 @@ def measure(images: int) -> dict[str, Any]:
         fill(folder / "images", images)
         for workers in (1, 2):  # before TensorFlow takes its memory in this process
             run = begin(folder, f"ray-{workers}")
-            rate = images_per_second(ray_backend.run_job(ORDER, run, workers), workers)
+            rate = images_per_second(ray_backend.run_job(JOB, run, workers), workers)
             engines[f"ray, {workers} worker{'s' * (workers > 1)}"] = rate
-        judged = map(Scorer(ORDER), begin(folder, "local").waiting(min(BATCH, images // 4)))
+        judged = map(Scorer(JOB), begin(folder, "local").waiting(min(BATCH, images // 4)))
         engines = {"local": images_per_second(judged, 0)} | engines
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "command": " ".join(["python -m benchmarks.archive", *sys.argv[1:]]),
-        "model": ORDER.model,
+        "model": JOB.model,
         "images": images,
         "cores": os.cpu_count(),
         "cpu": cpu_model(),

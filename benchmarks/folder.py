@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.images import fill
-from benchmarks.measure import Figure, ratio, spread, take_turns
+from benchmarks.measure import Figure, quartiles, ratio, take_turns
 from xray_classifier.batch.scoring import score
 from xray_classifier.imaging.preprocessing import SIDE
 from xray_classifier.inputs.listing import list_files
@@ -55,7 +55,7 @@ def compare(
             warm_up,
         )
     sides = {
-        name: spread([images / value for value in values], "images/s", 1)
+        name: quartiles([images / value for value in values], "images/s", 1)
         for name, values in seconds.items()
     }
     what = (

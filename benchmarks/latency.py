@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Figure, Spread, ratio, spread, take_turns
+from benchmarks.measure import Figure, Quartiles, quartiles, ratio, take_turns
 from xray_classifier.imaging.preprocessing import SIDE, preprocess
 from xray_classifier.inference.heatmap import Explainer
 from xray_classifier.inference.pipeline import Choices, classify
@@ -45,7 +45,7 @@ def compare_paths(data: bytes, model: Any, classifier: Classifier, rounds: int) 
             },
             rounds,
         )
-    sides = {name: spread(values) for name, values in seconds.items()}
+    sides = {name: quartiles(values) for name, values in seconds.items()}
     value = ratio(sides["the article's"], sides["ours"])
     what = "one JPEG of 1700 pixels to its verdict, `article`, times faster than the article's way"
     return Figure("speedup_over_article_path", what, value, 3, at_least=True, sides=sides)
@@ -61,8 +61,8 @@ def compare_with_floor(data: bytes, classifier: Classifier, rounds: int) -> Figu
     flops = 2 * multiply_adds(classifier.model)
     per_flop = 1 / (2 * side**3)
     sides = {
-        "forward pass": spread(seconds["forward"]),
-        "floor": spread(seconds["product"], scale=1e3 * flops * per_flop),
+        "forward pass": quartiles(seconds["forward"]),
+        "floor": quartiles(seconds["product"], scale=1e3 * flops * per_flop),
     }
     what = f"forward pass of `article` over the floor for its {flops / 1e9:.2f} GFLOP"
     return Figure(
@@ -93,7 +93,7 @@ def fastest_product(rounds: int) -> tuple[int, Callable[[], object]]:
 
     products = {side: product(side) for side in MATRIX_SIDES}
     seconds = take_turns({str(side): run for side, run in products.items()}, rounds)
-    best = min(MATRIX_SIDES, key=lambda side: spread(seconds[str(side)]).median / side**3)
+    best = min(MATRIX_SIDES, key=lambda side: quartiles(seconds[str(side)]).median / side**3)
     return best, products[best]
 
 
@@ -107,7 +107,7 @@ def time_default(data: bytes, classifier: Classifier, gate: Gate, rounds: int) -
         },
         rounds,
     )
-    sides: dict[str, Spread] = {name: spread(values) for name, values in seconds.items()}
+    sides: dict[str, Quartiles] = {name: quartiles(values) for name, values in seconds.items()}
     verdict = {"verdict": sides["verdict"]}
     what = "the same JPEG with `default` and gate, in ms"
     over = ratio(sides["heatmap"], sides["verdict"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Spread:
+class Quartiles:
     """What one side took.
 
     Attributes:
@@ -48,7 +48,7 @@ class Figure:
     value: float
     target: float
     at_least: bool = False
-    sides: dict[str, Spread] = field(default_factory=dict)
+    sides: dict[str, Quartiles] = field(default_factory=dict)
 
     @property
     def met(self) -> bool:
@@ -75,15 +75,15 @@ def take_turns(
     return seconds
 
 
-def spread(values: Sequence[float], unit: str = "ms", scale: float = 1e3) -> Spread:
+def quartiles(values: Sequence[float], unit: str = "ms", scale: float = 1e3) -> Quartiles:
     """Give median and quartiles; `scale` turns the values, seconds as a rule, into the unit."""
     scaled = [scale * value for value in values]
     low, median, high = (
         statistics.quantiles(scaled, n=4, method="inclusive") if len(scaled) > 1 else scaled * 3
     )
-    return Spread(median, low, high, len(scaled), unit)
+    return Quartiles(median, low, high, len(scaled), unit)
 
 
-def ratio(above: Spread, below: Spread) -> float:
+def ratio(above: Quartiles, below: Quartiles) -> float:
     """Divide the medians."""
     return above.median / below.median

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.images import fill, large_jpeg
-from benchmarks.measure import Figure, Spread
+from benchmarks.measure import Figure, Quartiles
 from benchmarks.processes import ask
 
 EARLY, LATE = 100, 1000
@@ -21,7 +21,7 @@ def growth(early: int = EARLY, late: int = LATE) -> Figure:
         fill(folder, IMAGES)
         resident = ask("verdicts", str(folder), str(early), str(late))
     sides = {
-        f"after {count} verdicts": Spread(megabytes, megabytes, megabytes, 1, "MB")
+        f"after {count} verdicts": Quartiles(megabytes, megabytes, megabytes, 1, "MB")
         for count, megabytes in resident.items()
     }
     value = resident[str(late)] / resident[str(early)] - 1

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Figure
-from xray_classifier.files import replace_atomically
 
 
 def collect(
@@ -36,10 +33,3 @@ def describe(figures: Sequence[Figure]) -> str:
         lines.append(f"{figure.key:26}{figure.value:10.4g}   {wanted:14}{mark}")
         lines += [f"    {name:24}{side} of {side.times}" for name, side in figure.sides.items()]
     return "\n".join(lines)
-
-
-def write(results: dict[str, Any], target: Path) -> None:
-    """Write the results as JSON, in one step."""
-    with replace_atomically(target) as path:
-        text = json.dumps(results, indent=2, allow_nan=False)
-        path.write_text(text + "\n", encoding="utf-8")

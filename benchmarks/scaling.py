@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.images import draw, fill
-from benchmarks.measure import Figure, Spread, spread
+from benchmarks.measure import Figure, Quartiles, quartiles
 from benchmarks.processes import ask
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import decode
@@ -42,7 +42,7 @@ def by_side(sides: tuple[int, ...] = SIDES) -> list[dict[str, Any]]:
         for side in sides:
             image.write_bytes(draw(side, side))
             answer = ask("image_peak", str(image))
-            median = spread(answer["seconds"]).median
+            median = quartiles(answer["seconds"]).median
             found.append({"side": side, "ms": median, "peak_mb": answer["peak_mb"]})
     return found
 
@@ -62,7 +62,7 @@ def flatness(found: list[dict[str, Any]], small: int = SMALL, large: int = LARGE
     """Compare the peak memory for a large folder with that for a small one."""
     peaks = {entry["images"]: entry["peak_mb"] for entry in found}
     sides = {
-        f"{count} images": Spread(peaks[count], peaks[count], peaks[count], 1, "MB")
+        f"{count} images": Quartiles(peaks[count], peaks[count], peaks[count], 1, "MB")
         for count in (large, small)
     }
     what = f"peak memory for a folder of {large} images over that of {small}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.child import PAGE
 from benchmarks.images import ROOT, large_jpeg
-from benchmarks.measure import Figure, ratio, spread, take_turns
+from benchmarks.measure import Figure, quartiles, ratio, take_turns
 from benchmarks.processes import seconds_to_answer
 
 FUTURE = "from __future__ import annotations\n"
@@ -27,7 +27,7 @@ def compare_pages(rounds: int) -> Figure:
             rounds,
             warm_up=1,
         )
-    sides = {name: spread(values, "s", 1) for name, values in seconds.items()}
+    sides = {name: quartiles(values, "s", 1) for name, values in seconds.items()}
     what = "the page's first run over that of the same page with `import tensorflow` at its top"
     return Figure(
         "page_over_eager_import", what, ratio(sides["ours"], sides["eager"]), 0.5, sides=sides
@@ -59,7 +59,7 @@ def compare_first_verdicts(rounds: int) -> Figure:
             rounds,
             warm_up=1,
         )
-    sides = {name: spread(values, "s", 1) for name, values in seconds.items()}
+    sides = {name: quartiles(values, "s", 1) for name, values in seconds.items()}
     what = "first verdict, `default` and gate, over a bare import, load and predict"
     return Figure(
         "first_verdict_over_bare", what, ratio(sides["ours"], sides["bare"]), 1.1, sides=sides

@@ -20,6 +20,7 @@ from tests.support.pages import draw_app
 from tests.support.places import DATA, ROOT, skip
 from tests.support.processes import START_SECONDS, wait_until_healthy
 from tests.support.stand_ins import TinyGate, square_model, tiny_model
+from xray_classifier.files import write_json
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -74,7 +75,7 @@ def measured(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     if target and not request.session.testsfailed:
         command = " ".join(["python -m pytest", *request.config.invocation_params.args])
         figures = found.pop("figures")
-        results.write(results.collect(figures, facts, command, **found), target)
+        write_json(results.collect(figures, facts, command, **found), target)
 
 
 @pytest.fixture(scope="session")

@@ -16,18 +16,19 @@ from PIL import Image
 
 from benchmarks import __main__ as command
 from benchmarks import child, folder, images, latency, machine, processes, results, scaling, startup
-from benchmarks.measure import Figure, Spread, ratio, spread, take_turns
+from benchmarks.measure import Figure, Quartiles, quartiles, ratio, take_turns
 from tests.support.pages import draw_app
 from tests.support.pictures import encoded, gradient
 from tests.support.places import ROOT
 from tests.support.stand_ins import TinyGate, square_model, tiny_model
+from xray_classifier.files import write_json
 from xray_classifier.inference.pipeline import classify
 from xray_classifier.models import gate, loading
 
 if TYPE_CHECKING:
     from xray_classifier.models.classifier import Classifier
 
-ONE = Spread(1, 1, 1, 1)
+ONE = Quartiles(1, 1, 1, 1)
 
 
 @pytest.fixture
@@ -40,16 +41,16 @@ def drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 # Arithmetic
 
 
-def test_spread_is_median_and_quartiles_in_milliseconds() -> None:
-    assert spread([0.005, 0.001, 0.003, 0.002, 0.004]) == Spread(3, 2, 4, 5, "ms")
+def test_median_and_quartiles_are_in_milliseconds() -> None:
+    assert quartiles([0.005, 0.001, 0.003, 0.002, 0.004]) == Quartiles(3, 2, 4, 5, "ms")
 
 
-def test_spread_of_one_value_is_that_value() -> None:
-    assert spread([2.5], "s", 1) == Spread(2.5, 2.5, 2.5, 1, "s")
+def test_quartiles_of_one_value_are_that_value() -> None:
+    assert quartiles([2.5], "s", 1) == Quartiles(2.5, 2.5, 2.5, 1, "s")
 
 
 def test_ratio_is_that_of_the_medians() -> None:
-    assert ratio(Spread(30, 0, 99, 3), Spread(12, 0, 99, 3)) == 2.5
+    assert ratio(Quartiles(30, 0, 99, 3), Quartiles(12, 0, 99, 3)) == 2.5
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_multiply_adds_of_the_article() -> None:
 
 def test_table_says_what_is_missed() -> None:
     figures = [
-        Figure("fast", "what", 3.2, 3, at_least=True, sides={"ours": Spread(1, 0.5, 2, 30)}),
+        Figure("fast", "what", 3.2, 3, at_least=True, sides={"ours": Quartiles(1, 0.5, 2, 30)}),
         Figure("light", "what", 0.5, 0.05),
     ]
     first, side, second = results.describe(figures).splitlines()
@@ -100,7 +101,7 @@ def test_json_holds_each_key_with_its_value(tmp_path: Path) -> None:
     figure = Figure("fast", "what", 3.2, 3, at_least=True, sides={"ours": ONE})
     target = tmp_path / "results.json"
     collected = results.collect([figure], machine.describe(), "the command", memory_mb={"a": 1})
-    results.write(collected, target)
+    write_json(collected, target)
     found = json.loads(target.read_text(encoding="utf-8"))
     assert found["fast"] == 3.2
     assert found["command"] == "the command"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measure import Figure, ratio, spread
+from benchmarks.measure import Figure, quartiles, ratio
 from tests.support.rendered_page import Seen
 from tests.support.visitors import Server, Visitor, assert_calm, form, serve
 
@@ -133,7 +133,7 @@ def test_twenty_visitors_do_and_a_second_wave_takes_no_more_memory(
         "nine in ten within": statistics.quantiles(waits, n=10)[-1],
         "at most": max(waits),
     }
-    first, second = (spread([mb], "MB", 1) for mb in peaks)
+    first, second = (quartiles([mb], "MB", 1) for mb in peaks)
     what = f"peak memory with {FULL.visitors} visitors, in a second wave over that in the first"
     sides = {"second": second, "first": first}
     growth = Figure("second_wave", what, ratio(second, first), GROWTH, sides=sides)
