@@ -173,7 +173,7 @@ def test_missing_description_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_missing_gate_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(gate, "GATE_FILE", tmp_path / "gate.json")
-    assert "gate.json cannot be read" in drawn("default").error[0].value
+    assert "The description of the gate " in drawn("default").error[0].value
 
 
 def test_page_needs_no_framework() -> None:

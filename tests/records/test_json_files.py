@@ -154,7 +154,7 @@ def test_an_old_file_of_a_kind_that_is_not_upgraded_is_refused(path: Path) -> No
         read_record(path, Whole)
 
 
-@pytest.mark.parametrize("version", [3, "2", None, 0, [2]])
+@pytest.mark.parametrize("version", [3, "2", None, 0, [2], True, 2.0])
 def test_a_file_of_another_version_is_refused(version: Any, path: Path) -> None:
     write(path, schema_version=version)
     with pytest.raises(ModelUnavailableError, match="reads version 2 and what is older. Take the"):

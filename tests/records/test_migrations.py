@@ -12,6 +12,7 @@ from tests.support.recorded import CHANGE, EXPLANATION, FIGURES, POINT_FIGURES, 
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import ModelSpec, read_spec
+from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.records.checks import (
     ExplanationReport,
     ResolutionChange,
@@ -23,6 +24,7 @@ from xray_classifier.records.evaluation import (
     CoveragePoint,
     Curves,
     Estimate,
+    Misjudged,
     ReliabilityPoint,
     RocPoint,
     SpoiltFigures,
@@ -154,7 +156,14 @@ def test_results(path: Path) -> None:
     assert (found.compared.difference.auc, found.compared.delong_p) == (estimate, 0.25)
     assert found.robustness == {"blur": (SpoiltFigures(1, estimate, estimate),)}
     assert found.gate is not None
-    assert (found.gate.flagged, found.errors[0].file, found.byte_size_auc) == (2, "a.png", 0.8)
+    assert found.errors == (Misjudged("a.png", "normal", 0.75),)
+    assert (found.gate.flagged, found.byte_size_auc) == (2, 0.8)
+
+
+def test_errors_that_were_never_listed_are_not_taken_for_none() -> None:
+    for found in read_spec(MODEL_FOLDER / "article.json").results.values():
+        assert found.confusion.right < found.images
+        assert found.errors is None
 
 
 def test_a_confusion_matrix_of_another_shape_is_refused(path: Path) -> None:

@@ -229,12 +229,10 @@ def _right(points: tuple[CoveragePoint, ...], step: float, images: int) -> str:
 
 def errors(spec: ModelSpec) -> str:
     """List every error on the test by file name."""
-    if TEST not in spec.results:
+    listed = spec.results[TEST].errors if TEST in spec.results else None
+    if listed is None:
         return NOT_YET
-    rows = [
-        (f"`{error.file}`", error.label, f"{error.probability:.3f}")
-        for error in spec.results[TEST].errors
-    ]
+    rows = [(f"`{error.file}`", error.label, f"{error.probability:.3f}") for error in listed]
     return table(("file", "is", "probability of pneumonia"), rows)
 
 

@@ -136,7 +136,8 @@ def read_gate_spec(path: Path) -> GateSpec:
         ModelUnavailableError: it is missing, of a newer schema, or not one that this program
             understands.
     """
-    spec = read_record(path, GateSpec, upgrade=lambda values: values)  # no name has changed yet
+    # No name has changed since the first version: `dict` takes one for what it is.
+    spec = read_record(path, GateSpec, dict, "The description of the gate")
     if spec.kinds != KINDS:
         raise ModelUnavailableError(
             f"The gate in {path} knows {spec.kinds}; this program wants {KINDS}. Take program and "

@@ -134,7 +134,7 @@ def read_spec(path: Path) -> ModelSpec:
         ModelUnavailableError: no such file, not JSON, of a version that is not known, or a field
             missing, unknown or wrong.
     """
-    return read_record(path, ModelSpec, migrations.upgrade_model)
+    return read_record(path, ModelSpec, migrations.upgrade_model, "The model description")
 
 
 def write_spec(spec: ModelSpec, path: Path) -> None:

@@ -208,7 +208,7 @@ class EvaluationReport:
         etiology: bacterial and viral pneumonia apart, where file names tell.
         byte_size_auc: AUC of the size of the files alone.
         gate: what the gate makes of the images; the figures are without it.
-        errors: what is judged wrongly.
+        errors: what is judged wrongly; None where it was not listed.
         curves: to draw.
         compared: with a baseline model.
         robustness: on ever more spoilt images, by what was changed.
@@ -224,7 +224,7 @@ class EvaluationReport:
     etiology: dict[str, Subgroup] = field(default_factory=dict)
     byte_size_auc: float | None = None
     gate: GateCounts | None = None
-    errors: tuple[Misjudged, ...] = ()
+    errors: tuple[Misjudged, ...] | None = None
     curves: Curves | None = None
     compared: Comparison | None = None
     robustness: dict[str, tuple[SpoiltFigures, ...]] = field(default_factory=dict)

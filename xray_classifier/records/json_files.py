@@ -56,54 +56,58 @@ def to_json(record: Dataclass) -> dict[str, Any]:
     )
 
 
-def read_record(path: Path, kind: type[Record], upgrade: Upgrade | None = None) -> Record:
+def read_record(
+    path: Path, kind: type[Record], upgrade: Upgrade | None = None, what: str = "The report"
+) -> Record:
     """Read a record of that kind.
 
     Args:
         path: a JSON file.
         kind: its class.
         upgrade: for a file of an older version; such a one is refused without it.
+        what: what messages call the file.
 
     Raises:
         ModelUnavailableError: the file cannot be read, is of a version that this program does not
             know, or a field is missing, unknown or wrong; the message names all that are.
     """
-    values = _load(path)
+    what = f"{what} {path}"
+    values = _load(path, what)
     version = values.pop("schema_version", UNVERSIONED)
-    if version != SCHEMA_VERSION:
-        values = _upgraded(values, version, path, upgrade)
+    if type(version) is not int or version != SCHEMA_VERSION:  # True is 1, too
+        values = _upgraded(values, version, what, upgrade)
     problems: list[str] = []
     record: Record = _parsed(values, kind, "", problems)
     if problems:
         raise ModelUnavailableError(
-            f"{path} does not fit this program: {', '.join(problems)}. Take model and JSON from "
+            f"{what} does not fit this program: {', '.join(problems)}. Take model and JSON from "
             "the same version."
         )
     return record
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, what: str) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelUnavailableError(
-            f"{path} cannot be read ({error.strerror}). Restore it from the repository."
+            f"{what} cannot be read ({error.strerror}). Restore it from the repository."
         ) from error
     except ValueError as error:
         raise ModelUnavailableError(
-            f"{path} is not valid JSON ({error}). Restore it from the repository."
+            f"{what} is not valid JSON ({error}). Restore it from the repository."
         ) from error
     if not isinstance(values, dict):
-        raise ModelUnavailableError(f"{path} holds no JSON object. Restore it from the repository.")
+        raise ModelUnavailableError(f"{what} holds no JSON object. Restore it from the repository.")
     return values
 
 
 def _upgraded(
-    values: dict[str, Any], version: Any, path: Path, upgrade: Upgrade | None
+    values: dict[str, Any], version: Any, what: str, upgrade: Upgrade | None
 ) -> dict[str, Any]:
-    if version != UNVERSIONED or upgrade is None:
+    if type(version) is not int or version != UNVERSIONED or upgrade is None:
         raise ModelUnavailableError(
-            f"{path} is of schema version {version!r}; this program reads version "
+            f"{what} is of schema version {version!r}; this program reads version "
             f"{SCHEMA_VERSION}{'' if upgrade is None else ' and what is older'}. Take the file "
             "from the same version as the program, or write it anew."
         )
@@ -111,7 +115,7 @@ def _upgraded(
         return upgrade(values)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelUnavailableError(
-            f"{path} is of schema version {UNVERSIONED} and cannot be brought to version "
+            f"{what} is of schema version {UNVERSIONED} and cannot be brought to version "
             f"{SCHEMA_VERSION} ({error!r}). Restore it from the repository, or write it anew."
         ) from error
 
