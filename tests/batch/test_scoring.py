@@ -221,6 +221,17 @@ def test_members_of_an_archive_are_rows(here: Path, tiny_classifier: Classifier)
     ]
 
 
+def test_member_that_would_leave_the_archive_is_a_row_and_the_next_one_judged(
+    here: Path, tiny_classifier: Classifier
+) -> None:
+    image = encoded(gradient())
+    (here / "odd.zip").write_bytes(zipped({"../a.png": image, "b.png": image}))
+    leaving, inside = score({"odd.zip": here / "odd.zip"}, tiny_classifier)
+    assert (leaving.file, leaving.status) == ("odd.zip!/../a.png", "unreadable")
+    assert "leads out of the ZIP" in leaving.message
+    assert (inside.file, inside.status) == ("odd.zip!/b.png", "ok")
+
+
 def test_member_gets_the_answer_of_the_file_itself(here: Path, tiny_classifier: Classifier) -> None:
     path = flat("a.png", 100)
     Path("m.zip").write_bytes(zipped({"a.png": path.read_bytes()}))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from xray_classifier.cli.options import in_range, needs
-from xray_classifier.errors import DatasetError
+from xray_classifier.errors import MissingPackageError
 
 PROBABILITY = in_range(float, 0, 1, inclusive=False)
 OPACITY = in_range(float, 0, 1)
@@ -61,5 +61,5 @@ def test_what_is_no_number_is_told(
 
 def test_package_that_is_missing_is_named_with_its_remedy() -> None:
     wanted = r"^The package none_such is missing\. Install it: pip install -r requirements-x\.txt$"
-    with pytest.raises(DatasetError, match=wanted), needs("requirements-x.txt"):
+    with pytest.raises(MissingPackageError, match=wanted), needs("requirements-x.txt"):
         import none_such  # type: ignore[import-not-found]  # noqa: F401

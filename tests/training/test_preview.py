@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.pictures import encoded
 from xray_classifier.data.datasets import Sample
+from xray_classifier.errors import DatasetError
 from xray_classifier.training import preview
 from xray_classifier.training.preview import draw
 from xray_classifier.training.recipes import ARTICLE, DEFAULT
@@ -47,6 +48,12 @@ def test_each_image_bears_its_label(samples: list[Sample]) -> None:
     titles = [axes.get_title() for axes in figure.axes]
     bright = [np.median(picture) > 128 for picture in pictures(figure)]
     assert titles == ["pneumonia" if positive else "normal" for positive in bright]
+
+
+def test_file_that_cannot_be_read_is_named(samples: list[Sample]) -> None:
+    samples[2].path.write_bytes(b"no image")
+    with pytest.raises(DatasetError, match=r"170\.png: .*Remove or replace the file"):
+        draw(samples, ARTICLE, seed=1)
 
 
 def test_choice_and_augmentation_follow_from_the_seed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from xray_classifier.cli import evaluate, one_image, predict, train
+from xray_classifier.cli import data, evaluate, one_image, predict, train
 from xray_classifier.errors import XrayClassifierError
 
 BAD_USAGE = 2
@@ -64,6 +64,6 @@ def build_parser() -> argparse.ArgumentParser:
         "For research and education; not a medical device.",
     )
     group = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (predict, one_image, evaluate, train):
+    for part in (predict, one_image, evaluate, train, data):
         part.add_commands(group)
     return parser

@@ -16,6 +16,12 @@ from xray_classifier.models.loading import DEFAULT_MODEL
 BAD_DATA = 1
 """Exit status where the data are not in order."""
 
+TRAINABLE = {
+    "article": "the article's CNN, from scratch",
+    "default": "EfficientNet-Lite0 from ImageNet weights, kept from looking at the border",
+}
+"""The recipes by name; `training.recipes` itself would bring Keras along."""
+
 Group: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 

@@ -1,4 +1,4 @@
-"""Commands that train and calibrate models, and look after data.
+"""Commands that train and calibrate models.
 
 What only one command needs is imported there, so that the others start without it.
 """
@@ -9,19 +9,13 @@ import argparse
 from pathlib import Path
 
 from xray_classifier.cli.options import (
-    BAD_DATA,
+    TRAINABLE,
     Group,
     add_data_options,
-    add_folder_argument,
     in_range,
     needs,
     patients_of,
 )
-
-TRAINABLE = {
-    "article": "the article's CNN, from scratch",
-    "default": "EfficientNet-Lite0 from ImageNet weights, kept from looking at the border",
-}
 
 
 def add_commands(group: Group) -> None:
@@ -29,7 +23,6 @@ def add_commands(group: Group) -> None:
     _add_train(group)
     _add_cross_validate(group)
     _add_calibrate(group)
-    _add_data(group)
 
 
 def _add_train(group: Group) -> None:
@@ -78,31 +71,6 @@ def _add_calibrate(group: Group) -> None:
     parser.set_defaults(run=calibrate)
 
 
-def _add_data(group: Group) -> None:
-    from xray_classifier.data.kaggle import DATASETS
-
-    actions = group.add_parser("data", help="fetch, check or look at a data set")
-    subcommands = actions.add_subparsers(required=True, metavar="ACTION")
-
-    fetch = subcommands.add_parser("download", help="fetch the article's data set from Kaggle")
-    fetch.add_argument("--dest", type=Path, required=True, help="a new folder")
-    fetch.add_argument("--dataset", choices=DATASETS, default=DATASETS[0])
-    fetch.set_defaults(run=data_download)
-
-    check = subcommands.add_parser("check", help="count, and look for leaks between splits")
-    add_folder_argument(check)
-    check.set_defaults(run=data_check)
-
-    show = subcommands.add_parser("show", help="draw a grid of augmented training images")
-    add_folder_argument(show)
-    show.add_argument(
-        "--recipe", choices=TRAINABLE, default="article", help="%(default)s if not given"
-    )
-    show.add_argument("--out", type=Path, default=Path("augmented.png"), help="a PNG file")
-    show.add_argument("--seed", type=int, default=1)
-    show.set_defaults(run=data_show)
-
-
 def train(options: argparse.Namespace) -> int:
     """Train a model by its recipe."""
     from xray_classifier.training import trainer
@@ -147,38 +115,4 @@ def calibrate(options: argparse.Namespace) -> int:
     with needs("requirements-train.txt"):
         from xray_classifier.training import calibration
     print(calibration.calibrate(options.model, options.answers, options.out))
-    return 0
-
-
-def data_download(options: argparse.Namespace) -> int:
-    """Fetch a data set from Kaggle."""
-    from xray_classifier.data.kaggle import download
-
-    download(options.dataset, options.dest)
-    print(options.dest)
-    return 0
-
-
-def data_check(options: argparse.Namespace) -> int:
-    """Count a data set, and look for leaks."""
-    from xray_classifier.data.audit import check
-    from xray_classifier.data.datasets import find_samples
-
-    found = check(find_samples(options.data, patients_of(options)))
-    print(found.report())
-    return 0 if found.passed else BAD_DATA
-
-
-def data_show(options: argparse.Namespace) -> int:
-    """Draw augmented training images."""
-    from xray_classifier.data.datasets import find_samples, select
-    from xray_classifier.files import replace_atomically
-    from xray_classifier.training.preview import draw
-    from xray_classifier.training.recipes import RECIPES
-
-    samples = select(find_samples(options.data, patients_of(options)), "train", "val", "all")
-    figure = draw(samples, RECIPES[options.recipe], options.seed)
-    with replace_atomically(options.out) as path:
-        figure.savefig(path, format="png")
-    print(options.out)
     return 0

@@ -1,0 +1,104 @@
+"""Commands that make models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.support.commands import Captured, said
+from xray_classifier.cli.main import main
+from xray_classifier.cli.options import TRAINABLE
+from xray_classifier.models.classifier import Classifier
+from xray_classifier.training import trainer
+from xray_classifier.training.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras
+    pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built"),
+]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "option", "seed"),
+    [(ARTICLE, [], 1), (DEFAULT, ["--seed", "7"], 7)],
+    ids=["article", "default"],
+)
+def test_training_gets_what_was_asked_for(
+    recipe: Recipe,
+    option: list[str],
+    seed: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: Captured,
+) -> None:
+    asked: list[Any] = []
+
+    def train(*arguments: Any) -> Path:
+        asked.append(arguments)
+        return tmp_path / "out" / f"{recipe.name}.keras"
+
+    monkeypatch.setattr(trainer, "train", train)
+    table = tmp_path / "patients.csv"
+    table.write_text("file,patient\na.png,Ann\n")
+    command = ["train", recipe.name, "--data", "d", "--out", "o", "--patients", str(table)]
+    assert main([*command, *option]) == 0
+    assert asked == [(recipe, Path("d"), Path("o"), seed, {"a.png": "Ann"})]
+    assert capsys.readouterr().out == f"{tmp_path / 'out' / recipe.name}.keras\n"
+
+
+def test_each_recipe_has_its_command() -> None:
+    assert TRAINABLE.keys() == RECIPES.keys()
+
+
+def test_weights_that_are_not_installed_are_one_line_of_error(
+    drawn_holdout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    command = ["train", "default", "--data", str(drawn_holdout), "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "package torch is missing" in said(capsys)
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The article's network as a file, its weights as drawn at first."""
+    from xray_classifier.training.architecture import build_article_cnn
+
+    path = tmp_path_factory.mktemp("untrained") / "untrained.keras"
+    build_article_cnn().save(path)
+    return path
+
+
+def test_summary_counts_the_parameters(untrained: Path, capsys: Captured) -> None:
+    assert main(["summary", "--model", str(untrained)]) == 0
+    written = capsys.readouterr().out
+    assert "Total params: 1,467,137" in written
+    assert "10816" in written
+    assert written.count("Conv2D") == 5
+
+
+def test_architecture_is_drawn(untrained: Path, tmp_path: Path, capsys: Captured) -> None:
+    out = tmp_path / "new" / "architecture.png"
+    assert main(["summary", "--model", str(untrained), "--plot", str(out)]) == 0
+    assert capsys.readouterr().out.endswith(f"{out}\n")
+    with Image.open(out) as picture:
+        picture.load()
+        assert picture.format == "PNG"
+        assert min(picture.size) > 200
+        assert len(picture.convert("RGB").getcolors(2**24) or []) > 4
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_missing_drawing_package_is_said(
+    tiny: Classifier, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
+) -> None:
+    monkeypatch.setitem(sys.modules, "visualkeras", None)
+    assert main(["summary", "--plot", str(tmp_path / "a.png")]) == 2
+    error = (
+        "error: The package visualkeras is missing. Install it: pip install -r requirements-train"
+    )
+    assert error in capsys.readouterr().err
