@@ -201,8 +201,8 @@ def test_gate_killed_while_it_is_written_is_refused_until_it_is_fitted_anew(
 ) -> None:
     """At the end of each run the description moves into place, and then the network."""
     moments = {
-        "saving": "gate.json, cannot be used",
-        "gate.json": "gate.json, cannot be used",
+        "saving": "gate.json cannot be read",
+        "gate.json": "gate.json cannot be read",
         "gate.keras": "gate.keras cannot be read",
     }
     process = start("-c", FIT_GATE, radiographs, tmp_path, *moments, "never")
