@@ -117,7 +117,7 @@ def test_killed_run_leaves_no_ray_behind_and_goes_on_where_it_stopped(
     archive: Path, tmp_path: Path
 ) -> None:
     others, out = raylets(), tmp_path / "rows.parquet"
-    options = ("--engine", "ray", "--workers", "2")
+    options = ("--engine", "ray", "--workers", "1")
     killed = predict(archive, out, *options, program=("-c", KILLED))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not out.exists()
