@@ -122,6 +122,10 @@ def _upgraded(
 
 def _parsed(value: Any, kind: Any, name: str, problems: list[str]) -> Any:
     """Turn parsed JSON into a value of that type; note under its name what does not fit."""
+    if kind in _TYPES:  # first, since nearly all values are plain
+        if type(value) not in _TYPES[kind]:
+            problems.append(f"{name} is {value!r}")
+        return value
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is UnionType:
         (kind,) = set(arguments) - {type(None)}
@@ -138,7 +142,7 @@ def _parsed(value: Any, kind: Any, name: str, problems: list[str]) -> Any:
             key: _parsed(item, arguments[1], f"{name}.{key}", problems)
             for key, item in value.items()
         }
-    if kind is Any or (type(value) in _TYPES.get(kind, ())):
+    if kind is Any:
         return value
     problems.append(f"{name} is {value!r}")
     return None
@@ -154,17 +158,16 @@ _TYPES: dict[Any, tuple[type, ...]] = {
 
 def _parsed_record(value: dict[str, Any], kind: Any, name: str, problems: list[str]) -> Any:
     prefix = f"{name}." if name else ""
-    known = {entry.name: entry for entry in fields(kind)}
+    known = _fields_of(kind)
     found = [f"{prefix}{key} is unknown" for key in sorted(value.keys() - known.keys())]
     found += [
         f"{prefix}{key} is missing"
-        for key, entry in known.items()
-        if key not in value and _is_required(entry)
+        for key, (_, required) in known.items()
+        if required and key not in value
     ]
-    hints = _type_hints(kind)
     parsed = {
-        key: _parsed(value[key], hints[key], f"{prefix}{key}", found)
-        for key in known
+        key: _parsed(value[key], hint, f"{prefix}{key}", found)
+        for key, (hint, _) in known.items()
         if key in value
     }
     problems += found
@@ -177,11 +180,13 @@ def _parsed_record(value: dict[str, Any], kind: Any, name: str, problems: list[s
         return None
 
 
+@functools.cache  # the page reads a model's JSON whenever it is drawn
+def _fields_of(kind: Any) -> dict[str, tuple[Any, bool]]:
+    """Give the type of each field of a record, and whether a file must hold it."""
+    hints = get_type_hints(kind)
+    return {entry.name: (hints[entry.name], _is_required(entry)) for entry in fields(kind)}
+
+
 def _is_required(entry: Field[Any]) -> bool:
     no_default = entry.default is MISSING and entry.default_factory is MISSING
     return no_default or bool(entry.metadata.get("required"))
-
-
-@functools.cache
-def _type_hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
