@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -370,3 +371,17 @@ def test_a_data_set_too_small_to_validate_on_is_refused(radiographs: Path, tmp_p
 
     with pytest.raises(DatasetError, match="validation"):
         train(RECIPE, tmp_path / "data", tmp_path / "out", SEED)
+
+
+def test_a_run_that_diverged_ships_no_model_and_says_why(
+    radiographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = [{"epoch": 1, "loss": 0.5, "val_loss": 0.6}]
+    history += [{"epoch": 2, "loss": float("nan"), "val_loss": float("nan")}]
+    monkeypatch.setattr(trainer, "fit", lambda *_: SimpleNamespace(history=history))
+    monkeypatch.setattr(trainer, "finish", lambda *_: (2, None))
+    monkeypatch.setattr(trainer, "_write_history", lambda *_: None)
+    wanted = r"diverged: in epoch 2, which would ship, loss, val_loss is no number"
+    with pytest.raises(DatasetError, match=wanted):
+        train(RECIPE, radiographs, tmp_path, SEED)
+    assert not list(tmp_path.iterdir())

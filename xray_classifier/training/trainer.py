@@ -57,7 +57,8 @@ def train(
         The path of the model file.
 
     Raises:
-        DatasetError: the data cannot be used, or `out` holds another or a finished run.
+        DatasetError: the data cannot be used, `out` holds another or a finished run, or the
+            training diverged.
     """
     target = out / f"{recipe.name}.keras"
     if target.exists():
@@ -73,6 +74,7 @@ def train(
     checkpoints = fit(recipe, training, validation, out / "checkpoint", run)
     _write_history(checkpoints.history, out)
     epoch, model = finish(recipe, checkpoints)
+    _check_converged(checkpoints.history[epoch - 1], epoch)
     facts = _training_facts(recipe, data, training, run, checkpoints.history, epoch)
     spec = ModelSpec(recipe.name, recipe.title, target.name, training=facts)
     save_model(model, spec, target, write_spec)
@@ -145,6 +147,16 @@ def strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
     if len(devices) < 2:
         return tf.distribute.get_strategy()
     return tf.distribute.MirroredStrategy(list(devices))
+
+
+def _check_converged(figures: dict[str, float], epoch: int) -> None:
+    """Refuse to ship an epoch whose losses are no numbers any more."""
+    lost = [name for name, figure in figures.items() if not np.isfinite(figure)]
+    if lost:
+        raise DatasetError(
+            f"The training diverged: in epoch {epoch}, which would ship, {', '.join(lost)} is no "
+            "number. No model was written. Look at the data (`data show`), or take another --seed."
+        )
 
 
 def _training_facts(
