@@ -12,6 +12,7 @@ from xray_classifier.batch.scoring import score
 from xray_classifier.imaging.preprocessing import SIDE
 from xray_classifier.inputs.listing import list_files
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.keras_network import keras_model
 
 BATCH_SIZE = 32  # Keras's default
 
@@ -49,7 +50,7 @@ def compare(
         seconds = take_turns(
             {
                 "ours": lambda: judge_as_we_do(folder, classifier),
-                "Keras": lambda: judge_as_keras(folder, classifier.model),
+                "Keras": lambda: judge_as_keras(folder, keras_model(classifier.network)),
             },
             rounds,
             warm_up,

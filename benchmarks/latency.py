@@ -19,6 +19,7 @@ from xray_classifier.inference.pipeline import Choices, classify
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.gate import Gate
+from xray_classifier.models.keras_network import keras_model
 
 MATRIX_SIDES = (1024, 2048)
 
@@ -58,7 +59,7 @@ def compare_with_floor(data: bytes, classifier: Classifier, rounds: int) -> Figu
     seconds = take_turns(
         {"forward": lambda: classifier.probabilities(batch), "product": multiply}, rounds
     )
-    flops = 2 * multiply_adds(classifier.model)
+    flops = 2 * multiply_adds(keras_model(classifier.network))
     per_flop = 1 / (2 * side**3)
     sides = {
         "forward pass": quartiles(seconds["forward"]),

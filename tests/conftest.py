@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import socket
@@ -19,7 +18,7 @@ from benchmarks import machine, results
 from tests.support.pages import draw_app
 from tests.support.places import DATA, ROOT, skip
 from tests.support.processes import START_SECONDS, wait_until_healthy
-from tests.support.stand_ins import TinyGate, square_model, tiny_model
+from tests.support.stand_ins import BrightnessNetwork, TinyGate, square_model
 from xray_classifier.files import write_json
 
 if TYPE_CHECKING:
@@ -116,9 +115,7 @@ def tiny_classifier() -> Classifier:
     from xray_classifier.models.spec import ModelSpec
 
     spec = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
-    classifier = Classifier(tiny_model(), spec)
-    gc.freeze()  # Streamlit has Keras collect garbage after every run: a quarter of a second
-    return classifier
+    return Classifier(BrightnessNetwork(), spec)
 
 
 @pytest.fixture
@@ -131,9 +128,9 @@ def tiny_models(
     from xray_classifier.models import gate, loading
 
     st.cache_resource.clear()
-    monkeypatch.setattr(loading, "load_classifier", lambda name, source: tiny_classifier)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: tiny_classifier)
     monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
-    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    monkeypatch.setattr(gate, "load_gate", lambda **_: tiny_gate)
 
 
 @pytest.fixture
@@ -146,10 +143,11 @@ def page(tiny_models: None) -> AppTest:
 def square_classifier() -> Classifier:
     """A classifier with a convolution, that calls bright squares pneumonia."""
     from xray_classifier.models.classifier import Classifier
+    from xray_classifier.models.keras_network import KerasNetwork
     from xray_classifier.models.spec import ModelSpec
 
     spec = ModelSpec("square", "Square", "square.keras", sha256="cd" * 32, bytes=1)
-    return Classifier(square_model(), spec)
+    return Classifier(KerasNetwork(square_model()), spec)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ class RefusingGate:
 
 @pytest.fixture
 def page(tiny_models: None, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setattr(gate, "load_gate", RefusingGate)
+    monkeypatch.setattr(gate, "load_gate", lambda **_: RefusingGate())
     return AppTest.from_function(script, default_timeout=60).run()
 
 

@@ -36,8 +36,8 @@ def scorer(
     tiny_classifier: Classifier, tiny_gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> type[Scorer]:
     """Scorers with the tiny model and the tiny gate."""
-    monkeypatch.setattr(loading, "load_classifier", lambda model: tiny_classifier)
-    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: tiny_classifier)
+    monkeypatch.setattr(gate, "load_gate", lambda **_: tiny_gate)
     return Scorer
 
 
@@ -115,7 +115,7 @@ def test_actor_sends_the_rows_of_a_scorer(scorer: type[Scorer], archive: Path) -
 def test_actor_without_a_model_sends_why(
     scorer: type[Scorer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing() -> Any:
+    def missing(**_: object) -> Any:
         raise ModelUnavailableError("The gate is missing.")
 
     monkeypatch.setattr(gate, "load_gate", missing)

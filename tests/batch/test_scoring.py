@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.dicom_files import dicom
 from tests.support.pictures import encoded, gradient, zipped
-from tests.support.stand_ins import pointed_classifier, tiny_model
+from tests.support.stand_ins import pointed_classifier
 from xray_classifier.batch.scoring import AHEAD, Row, score, score_source
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.inference.pipeline import Choices, classify
@@ -69,7 +69,9 @@ def test_pneumonia_begins_at_the_threshold_itself(
     path = flat(tmp_path / "a.png", 100)
     at = classify(path.read_bytes(), tiny_classifier).probability
     assert at is not None
-    classifier = Classifier(tiny_model(), replace(tiny_classifier.spec, threshold=at + nudge))
+    classifier = Classifier(
+        tiny_classifier.network, replace(tiny_classifier.spec, threshold=at + nudge)
+    )
     (row,) = score({"a.png": path}, classifier)
     assert (row.probability, row.verdict, row.threshold) == (at, verdict, at + nudge)
 
@@ -147,7 +149,7 @@ def test_one_bad_file_never_stops_the_rest(tiny_classifier: Classifier, tmp_path
 def test_rows_come_in_batches_and_few_files_are_read_ahead(
     tiny_classifier: Classifier, tmp_path: Path
 ) -> None:
-    batch = tiny_classifier.batch_size
+    batch = tiny_classifier.network.batch_size
     files = {f"{number:02}": tmp_path / f"{number:02}" for number in range(2 * batch + AHEAD + 1)}
     flat(files["00"], 100)
     rows = score(files, tiny_classifier)

@@ -178,7 +178,7 @@ def test_both_ways_judge_every_file_of_a_folder(
     target.mkdir()
     images.fill(target, 5)
     assert folder.judge_as_we_do(target, tiny_classifier) == 5
-    assert folder.judge_as_keras(target, tiny_classifier.model).shape == (5, 1)
+    assert folder.judge_as_keras(target, tiny_model()).shape == (5, 1)
     figure = folder.compare("key", tiny_classifier, 1.3, images=3, rounds=1, warm_up=0)
     assert figure.sides["ours"].unit == "images/s"
 
@@ -241,8 +241,8 @@ def tiny(
 ) -> None:
     """Let the programs load tiny models."""
     del tiny_classifier
-    monkeypatch.setattr(loading, "load_classifier", lambda *_: square_classifier)
-    monkeypatch.setattr(gate, "load_gate", TinyGate)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: square_classifier)
+    monkeypatch.setattr(gate, "load_gate", lambda **_: TinyGate())
     monkeypatch.chdir(ROOT)
 
 

@@ -56,14 +56,14 @@ def open_gate(monkeypatch: pytest.MonkeyPatch) -> None:
         def decide(self, tensor: object) -> gate.GateDecision:
             return gate.PASSED
 
-    monkeypatch.setattr(gate, "load_gate", OpenGate)
+    monkeypatch.setattr(gate, "load_gate", lambda **_: OpenGate())
 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier) -> Classifier:
     """Whatever model a command asks for, it gets the tiny one."""
 
-    def load(model: str, source: str | None = None) -> Classifier:
+    def load(model: str, source: str | None = None, runtime: str | None = None) -> Classifier:
         return tiny_classifier
 
     monkeypatch.setattr(loading, "load_classifier", load)

@@ -50,6 +50,7 @@ def test_commands_are_those_of_the_readme() -> None:
         "evaluate",
         "explain",
         "explain-check",
+        "export",
         "case-report",
         "predict",
         "seeds",

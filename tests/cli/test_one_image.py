@@ -61,7 +61,7 @@ def test_case_report_keeps_the_identity_of_a_dicom_file_only_if_that_is_wanted(
 def test_case_report_of_what_the_gate_rejects_says_why(
     tiny: Classifier, tiny_gate: gate.Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    monkeypatch.setattr(gate, "load_gate", lambda **_: tiny_gate)
     white, out = flat(tmp_path / "white.png", 255), tmp_path / "r.json"
     command = ["case-report", str(white), "--out", str(out)]
     assert main(command) == 0
@@ -102,7 +102,7 @@ def test_case_report_that_cannot_be_had_is_said(
 @pytest.fixture
 def square(monkeypatch: pytest.MonkeyPatch, square_classifier: Classifier, tmp_path: Path) -> Path:
     """A picture that the model at hand calls pneumonia, for its bright square."""
-    monkeypatch.setattr(loading, "load_classifier", lambda _: square_classifier)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: square_classifier)
     path = tmp_path / "square.png"
     path.write_bytes(encoded(squares()))
     return path
@@ -136,7 +136,7 @@ def test_explain_notes_what_is_no_valid_image(
     monkeypatch: pytest.MonkeyPatch,
     capsys: Captured,
 ) -> None:
-    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    monkeypatch.setattr(gate, "load_gate", lambda **_: tiny_gate)
     white = flat(tmp_path / "white.png", 255)
     assert main(["explain", str(white), "--out", str(tmp_path / "heat.png")]) == 0
     assert "note: not_valid" in capsys.readouterr().err

@@ -153,8 +153,8 @@ def test_other_formats_show_the_message_and_exit_alike(
 def test_progress_and_remarks_go_to_stderr(
     here: Path, tiny: Classifier, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    classifier = Classifier(tiny.model, tiny.spec, remarks=("take care",))
-    monkeypatch.setattr(loading, "load_classifier", lambda _: classifier)
+    classifier = Classifier(tiny.network, tiny.spec, remarks=("take care",))
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: classifier)
     monkeypatch.setattr(progress, "SILENT_SECONDS", 0)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert main(["predict", "dir", "--format", "jsonl"]) == 0
@@ -224,7 +224,7 @@ def test_legacy_model_is_used_with_its_doubts_on_stderr(here: Path, capsys: Capt
 @pytest.fixture
 def pointed(monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = pointed_classifier()
-    monkeypatch.setattr(loading, "load_classifier", lambda model: classifier)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: classifier)
 
 
 def test_prediction_takes_operating_point_and_pretest_probability(
@@ -262,7 +262,7 @@ def test_rejected_file_is_a_row_and_no_failure(
     monkeypatch: pytest.MonkeyPatch,
     capsys: Captured,
 ) -> None:
-    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    monkeypatch.setattr(gate, "load_gate", lambda **_: tiny_gate)
     white = flat(tmp_path / "white.png", 255)
     assert main(["predict", str(white), "--format", "jsonl"]) == 0
     row = json.loads(capsys.readouterr().out)
@@ -277,7 +277,7 @@ def test_no_gate_gives_the_number_with_a_mark(
     monkeypatch: pytest.MonkeyPatch,
     capsys: Captured,
 ) -> None:
-    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    monkeypatch.setattr(gate, "load_gate", lambda **_: tiny_gate)
     white = flat(tmp_path / "white.png", 255)
     assert main(["predict", str(white), "--no-gate", "--format", "jsonl"]) == 0
     row = json.loads(capsys.readouterr().out)
@@ -287,7 +287,7 @@ def test_no_gate_gives_the_number_with_a_mark(
 def test_missing_gate_stops_predict(
     tiny: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    def missing() -> gate.Gate:
+    def missing(**_: object) -> gate.Gate:
         raise ModelUnavailableError("The gate is missing.")
 
     monkeypatch.setattr(gate, "load_gate", missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.commands import Captured, said
+from tests.support.commands import Captured, flat, said
+from xray_classifier.cli import train as cli_train
 from xray_classifier.cli.main import main
 from xray_classifier.cli.options import TRAINABLE
-from xray_classifier.models.classifier import Classifier
 from xray_classifier.training import trainer
 from xray_classifier.training.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
 
@@ -94,11 +95,59 @@ def test_architecture_is_drawn(untrained: Path, tmp_path: Path, capsys: Captured
 
 
 def test_missing_drawing_package_is_said(
-    tiny: Classifier, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
+    models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
 ) -> None:
     monkeypatch.setitem(sys.modules, "visualkeras", None)
-    assert main(["summary", "--plot", str(tmp_path / "a.png")]) == 2
+    assert main(["summary", "--model", "tiny", "--plot", str(tmp_path / "a.png")]) == 2
     error = (
         "error: The package visualkeras is missing. Install it: pip install -r requirements-train"
     )
     assert error in capsys.readouterr().err
+
+
+def test_export_writes_the_onnx_file_beside_the_model(
+    models: Path, drawn: Path, capsys: Captured
+) -> None:
+    assert main(["export", "tiny", "--images", str(drawn)]) == 0
+    written = capsys.readouterr().out
+    assert re.fullmatch(
+        r"tiny\.onnx: [\d,]+ bytes, sha256 [0-9a-f]{64}; on 8 images no answer differs by "
+        r"more than \d\.\de-\d\d\n",
+        written,
+    )
+    assert (models / "tiny.onnx").exists()
+
+
+def test_export_compares_on_as_many_images_as_it_says_evenly_chosen(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    for number in range(7):
+        flat(tmp_path / "many" / f"{number}.png", 30 * number)
+    flat(tmp_path / "few" / "7.png", 220)
+    monkeypatch.setattr(cli_train, "MOST_IMAGES", 3)
+    chosen = list(cli_train._tensors_of([str(tmp_path / "many"), str(tmp_path / "few")]))
+    assert [round(float(tensor.mean()) * 255) for tensor in chosen] == [0, 60, 120, 220]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ("gone", "There is no file or folder gone. Check the path."),
+        ("model", "model/EVALUATIONS.md: This is not an image that can be read."),
+    ],
+)
+def test_export_says_what_is_wrong_with_the_images(
+    models: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, images: str, message: str
+) -> None:
+    monkeypatch.chdir(models.parent)
+    assert main(["export", "tiny", "--images", images]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")
+    assert not (models / "tiny.onnx").exists()
+
+
+def test_missing_converter_is_said(
+    models: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    assert main(["export", "tiny", "--images", str(drawn)]) == 2
+    assert "The package tf2onnx is missing. Install it: pip install -r" in capsys.readouterr().err

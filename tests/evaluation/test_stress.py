@@ -23,6 +23,7 @@ from xray_classifier.evaluation.stress import (
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.keras_network import KerasNetwork
 from xray_classifier.models.spec import ModelSpec
 from xray_classifier.records.checks import Change, ResolutionChange, StressReport
 from xray_classifier.records.evaluation import Estimate
@@ -168,7 +169,7 @@ def centre_classifier() -> Classifier:
         ]
     )
     model.set_weights([np.array([[8.0]]), np.array([-4.0])])
-    return Classifier(model, ModelSpec("centre", "Centre", "centre.keras"))
+    return Classifier(KerasNetwork(model), ModelSpec("centre", "Centre", "centre.keras"))
 
 
 def framed(root: Path, centre: int, border: int, label: int) -> Sample:

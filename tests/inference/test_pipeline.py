@@ -23,7 +23,7 @@ def flat(value: int) -> bytes:
 
 
 def with_threshold(classifier: Classifier, threshold: float) -> Classifier:
-    return Classifier(classifier.model, replace(classifier.spec, threshold=threshold))
+    return Classifier(classifier.network, replace(classifier.spec, threshold=threshold))
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,8 @@ def test_an_unreadable_file_gets_no_answer(tiny_classifier: Classifier) -> None:
 def test_an_answer_that_is_no_probability_passes_as_an_error(
     tiny_classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import tensorflow as tf
-
     classifier = with_threshold(tiny_classifier, 0.5)
-    monkeypatch.setattr(
-        classifier.network, "_forward", lambda _batch: tf.constant([[float("nan")]])
-    )
+    monkeypatch.setattr(classifier.network, "_run", lambda *_: np.array([[np.nan]], np.float32))
 
     with pytest.raises(ModelUnavailableError, match=r"\[nan\], which is no probability"):
         classify(flat(90), classifier)

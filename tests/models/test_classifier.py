@@ -6,18 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from tests.support.tensors import flat
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.keras_network import KerasNetwork
 from xray_classifier.models.spec import ModelSpec
-
-
-def flat(*values: float) -> NDArray[np.float32]:
-    """A batch of one even grey each."""
-    batch = np.empty((len(values), 500, 500, 1), np.float32)
-    batch[:] = np.reshape(values, (-1, 1, 1, 1))
-    return batch
 
 
 def sigmoid(values: Any) -> Any:
@@ -31,7 +25,7 @@ def answering(value: float) -> Classifier:
         assert not training
         return batch[:, 0, 0, :] * 0 + value
 
-    return Classifier(model, ModelSpec("odd", "Odd", "odd.keras"))
+    return Classifier(KerasNetwork(model), ModelSpec("odd", "Odd", "odd.keras"))
 
 
 @pytest.mark.parametrize("values", [(0.5,), (0.0, 0.25, 1.0, 0.75, 0.25)])
@@ -56,14 +50,6 @@ def test_an_image_is_judged_alike_alone_and_in_a_batch(tiny_classifier: Classifi
 
 def test_an_empty_batch_has_no_probabilities(tiny_classifier: Classifier) -> None:
     assert tiny_classifier.probabilities(flat()).shape == (0,)
-
-
-def test_the_network_of_the_article_takes_an_empty_batch_too() -> None:
-    from xray_classifier.training.architecture import build_article_cnn
-
-    classifier = Classifier(build_article_cnn(), ModelSpec("article", "Article", "article.keras"))
-
-    assert classifier.probabilities(flat()).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +98,7 @@ def test_one_bad_answer_among_good_ones_is_refused() -> None:
         brightness = batch[:, 0, 0, :]
         return tf.where(brightness > 0.5, brightness / 0.0 * 0.0, brightness)
 
-    classifier = Classifier(model, ModelSpec("odd", "Odd", "odd.keras"))
+    classifier = Classifier(KerasNetwork(model), ModelSpec("odd", "Odd", "odd.keras"))
     assert classifier.probabilities(flat(0.25)) == [0.25]
 
     with pytest.raises(ModelUnavailableError, match=r"\[0\.25 +nan\], which is no probability"):
@@ -134,16 +120,3 @@ def test_many_threads_get_the_answers_that_one_would(tiny_classifier: Classifier
 
     assert answers == [alone * 3] * 4
     assert len(set(alone)) == 8
-
-
-@pytest.mark.parametrize(("side", "size"), [(1, 16), (2, 8), (3, 3), (6, 1)])
-def test_batch_is_as_large_as_its_largest_feature_map_allows(side: int, size: int) -> None:
-    """Maps of 1, 4, 9 and 36 MB for an image, of which 32 MB are to be had; 16 images at most."""
-    import tensorflow as tf
-
-    def model(batch: Any, training: bool) -> Any:
-        assert not training
-        wide = tf.image.resize(batch, (512 * side, 512 * side))
-        return tf.reduce_mean(wide, axis=(1, 2))
-
-    assert Classifier(model, ModelSpec("wide", "Wide", "wide.keras")).batch_size == size

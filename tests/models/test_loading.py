@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,13 +15,16 @@ import numpy as np
 import pytest
 
 from tests.support.stand_ins import tiny_model
+from tests.support.tensors import flat
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import sha256_of
 from xray_classifier.models import loading
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.keras_network import KerasNetwork, open_model
 from xray_classifier.models.loading import load_classifier, model_names
-from xray_classifier.models.network import open_model
-from xray_classifier.models.spec import ModelSpec, write_spec
+from xray_classifier.models.onnx_network import OnnxNetwork
+from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
+from xray_classifier.training.onnx_export import export_network
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras
@@ -235,6 +241,133 @@ def test_a_path_is_never_answered_for_by_another_file(folder: Path) -> None:
 
     with pytest.raises(ModelUnavailableError, match=r"describes tiny\.keras"):
         load_classifier(str(folder / "tiny.h5"))
+
+
+# --- what runs a model
+
+
+@pytest.fixture
+def exported(folder: Path) -> Path:
+    """The folder, where `tiny` has an ONNX file, too."""
+    export_network(str(folder / "tiny.keras"), flat(0.25, 0.75))
+    return folder
+
+
+def kind(runtime: str | None = None) -> type:
+    return type(load_classifier("tiny", runtime=runtime).network)
+
+
+def test_model_is_run_by_onnx_runtime_where_it_was_exported(exported: Path) -> None:
+    classifier = load_classifier("tiny")
+    assert isinstance(classifier.network, OnnxNetwork)
+    assert answer(classifier) == pytest.approx(EXPECTED, abs=1e-5)
+    assert classifier.spec == load_classifier("tiny", runtime="keras").spec
+    assert classifier.remarks == ()
+
+
+def test_model_is_run_by_keras_where_it_was_not(folder: Path) -> None:
+    assert kind() is KerasNetwork
+
+
+def test_runtime_can_be_chosen(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (kind("keras"), kind("onnx"), kind("auto")) == (KerasNetwork, OnnxNetwork, OnnxNetwork)
+    monkeypatch.setenv("XRAY_CLASSIFIER_RUNTIME", "keras")
+    assert (kind(), kind("onnx")) == (KerasNetwork, OnnxNetwork)
+    monkeypatch.setenv("XRAY_CLASSIFIER_RUNTIME", "")
+    assert kind() is OnnxNetwork
+
+
+def test_unknown_runtime_is_answered_with_the_known_ones(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XRAY_CLASSIFIER_RUNTIME", "torch")
+    with pytest.raises(
+        ModelUnavailableError, match=r"no runtime 'torch'\. Give one of: auto, onnx,"
+    ):
+        load_classifier("tiny")
+
+
+def damage_onnx(folder: Path) -> None:
+    (folder / "tiny.onnx").write_bytes(b"damaged")
+
+
+def remove_onnx(folder: Path) -> None:
+    (folder / "tiny.onnx").unlink()
+
+
+def describe_another_source(folder: Path) -> None:
+    spec = read_spec(folder / "tiny.json")
+    assert spec.onnx
+    onnx = replace(spec.onnx, source_sha256="00" * 32)
+    write_spec(replace(spec, onnx=onnx), folder / "tiny.json")
+
+
+def vouch_for_rubbish(folder: Path) -> None:
+    """A file that the JSON vouches for, and that the installed runtime cannot open."""
+    damage_onnx(folder)
+    spec = read_spec(folder / "tiny.json")
+    assert spec.onnx
+    onnx = replace(spec.onnx, sha256=sha256_of(folder / "tiny.onnx"))
+    write_spec(replace(spec, onnx=onnx), folder / "tiny.json")
+
+
+FAULTS = [
+    (damage_onnx, r"tiny\.onnx is not the one that its JSON describes: sha256 "),
+    (remove_onnx, r"tiny\.onnx cannot be read \(No such file"),
+    (describe_another_source, r"tiny\.onnx was made from another Keras file \(0{12}…\) than"),
+    (vouch_for_rubbish, r"tiny\.onnx cannot be opened by ONNX Runtime "),
+]
+
+
+@pytest.mark.parametrize(("spoil", "reason"), FAULTS)
+def test_onnx_file_that_is_not_in_order_gives_keras_with_a_sentence(
+    exported: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None], reason: str
+) -> None:
+    spoil(exported)
+    classifier = load_classifier("tiny")
+    assert isinstance(classifier.network, KerasNetwork)
+    assert answer(classifier) == pytest.approx(EXPECTED, abs=1e-5)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert re.search(f"{reason}.* Keras runs the model instead\\.$", said)
+
+
+@pytest.mark.parametrize(("spoil", "reason"), FAULTS)
+def test_onnx_file_that_is_not_in_order_is_an_error_where_it_was_asked_for(
+    exported: Path, spoil: Callable[[Path], None], reason: str
+) -> None:
+    spoil(exported)
+    with pytest.raises(ModelUnavailableError, match=reason):
+        load_classifier("tiny", runtime="onnx")
+
+
+def test_model_that_was_not_exported_is_an_error_where_onnx_was_asked_for(folder: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match=r"tiny\.keras was not exported to ONNX"):
+        load_classifier("tiny", runtime="onnx")
+
+
+def test_file_without_json_is_run_by_keras_only(tmp_path: Path, tiny_file: Path) -> None:
+    path = str(shutil.copy(tiny_file, tmp_path / "bare.keras"))
+    assert isinstance(load_classifier(path).network, KerasNetwork)
+    with pytest.raises(ModelUnavailableError, match=r"bare\.keras has no JSON beside it, so"):
+        load_classifier(path, runtime="onnx")
+
+
+def test_altered_keras_file_is_noticed_although_onnx_would_run(exported: Path) -> None:
+    """Who puts another network there is not answered by the old one."""
+    (exported / "tiny.keras").write_bytes(b"another network")
+    for runtime in ("auto", "onnx", "keras"):
+        with pytest.raises(ModelUnavailableError, match=r"tiny\.keras is not the one that"):
+            load_classifier("tiny", runtime=runtime)
+
+
+def test_keras_file_is_not_needed_nor_fetched_where_onnx_runs(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(loading, "fetch", lambda *arguments: asked.append(arguments))
+    (exported / "tiny.keras").unlink()
+    assert kind() is OnnxNetwork
+    assert asked == []
 
 
 # --- where a missing file is fetched from

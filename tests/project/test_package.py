@@ -36,7 +36,7 @@ WITH_STREAMLIT = {"starlette"}
 OFFLINE = {"data", "evaluation", "training"}
 """Rooms that only measuring and training need."""
 
-GIVEN_AWAY = {".json", ".keras", ".md"}
+GIVEN_AWAY = {".json", ".keras", ".md", ".onnx"}
 """Kinds of files in `model/` that are installed: no pictures, no rows of patients."""
 
 

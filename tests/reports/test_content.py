@@ -77,6 +77,7 @@ def test_facts_are_complete_and_leave_the_file_name_out() -> None:
         "Operating point": "fixed",
         "Model": "A net (net)",
         "SHA-256 of the model": SHA256,
+        "Runtime": "NumPy 2",
         "Program": f"xray-classifier {__version__}",
     }
 
@@ -88,6 +89,11 @@ def test_file_name_is_a_fact_if_it_is_wanted() -> None:
 def test_model_that_nothing_vouches_for_is_called_unverified() -> None:
     report = replace(a_report(), spec=replace(SPEC, sha256=""))
     assert report.facts["SHA-256 of the model"] == "unverified"
+
+
+def test_what_ran_the_model_is_told_where_it_ran() -> None:
+    assert a_report().facts["Runtime"] == "NumPy 2"
+    assert "Runtime" not in a_report(REJECTION).facts
 
 
 def richer(**more: Any) -> CaseReport:
@@ -122,6 +128,7 @@ def test_json_holds_all_but_the_picture_and_the_file_name() -> None:
         "operating_point": "fixed",
         "post_test_probability": None,
         "model": {"name": "net", "title": "A net", "sha256": SHA256},
+        "runtime": "NumPy 2",
         "program": {"name": "xray-classifier", "version": __version__},
         "disclaimer": DISCLAIMER,
     }

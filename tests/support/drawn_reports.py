@@ -17,7 +17,12 @@ SPEC = ModelSpec("net", "A net", "net.keras", sha256=SHA256, bytes=1)
 FILE_NAME = "Zoe-Fakename.dcm"
 
 RESULT = Result(
-    gradient(), 0.5, probability=0.973, verdict="pneumonia", warnings=("view_not_frontal",)
+    gradient(),
+    0.5,
+    probability=0.973,
+    verdict="pneumonia",
+    warnings=("view_not_frontal",),
+    runtime="NumPy 2",
 )
 REJECTION = Result(gradient(), 0.5, REJECTED, message="It is white.")
 INVALID = replace(RESULT, warnings=(NOT_VALID,))

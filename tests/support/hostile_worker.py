@@ -22,7 +22,7 @@ from typing import Any
 from tests.support.hostile_archives import archives
 from tests.support.hostile_corpus import corpus, made
 from tests.support.pictures import encoded, gradient
-from tests.support.stand_ins import TinyGate, tiny_model
+from tests.support.stand_ins import BrightnessNetwork, TinyGate
 from xray_classifier.cli import main as cli
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inference.pipeline import classify
@@ -90,7 +90,7 @@ def judged(file: bytes) -> dict[str, Any]:
 
 def main(step: int) -> None:
     spec = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
-    classifier = Classifier(tiny_model(), spec)
+    classifier = Classifier(BrightnessNetwork(), spec)
     loading.load_classifier = lambda *_: classifier
     gate.load_gate = TinyGate  # type: ignore[assignment]
     wanted = classify(GOOD, classifier).probability

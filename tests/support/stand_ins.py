@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xray_classifier.models.network import LOGITS, Network
 from xray_classifier.models.operating_point import OperatingPoint
 
 if TYPE_CHECKING:
@@ -16,6 +17,20 @@ if TYPE_CHECKING:
     from xray_classifier.models.gate import GateDecision
 
 
+class BrightnessNetwork(Network):
+    """Answers as `tiny_model` does, by NumPy."""
+
+    runtime = "NumPy"
+    batch_size = 16
+
+    def _run(self, output: str, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits = 8 * batch.mean(axis=(1, 2)) - 4
+        return logits if output == LOGITS else 1 / (1 + np.exp(-logits))
+
+    def _width(self) -> int:
+        return 1
+
+
 def tiny_model() -> Any:
     """A Keras model of two parameters: sigmoid(8 * mean brightness - 4)."""
     import keras
@@ -23,6 +38,7 @@ def tiny_model() -> Any:
     model = keras.Sequential(
         [
             keras.Input((500, 500, 1)),
+            keras.layers.AveragePooling2D(20),  # some runtimes add up 250,000 pixels less exactly
             keras.layers.GlobalAveragePooling2D(),
             keras.layers.Dense(1, activation="sigmoid"),
         ]
@@ -64,7 +80,7 @@ def pointed_classifier() -> Classifier:
         calibration_prevalence=0.74,
         operating_points=POINTS,
     )
-    return Classifier(tiny_model(), spec)
+    return Classifier(BrightnessNetwork(), spec)
 
 
 def square_layers() -> list[Any]:

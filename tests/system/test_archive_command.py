@@ -41,8 +41,8 @@ def here(
 ) -> Path:
     """The current folder with an archive in it; whatever model is asked for, it is the tiny one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "load_classifier", lambda model: tiny_classifier)
-    monkeypatch.setattr(gate, "load_gate", lambda: tiny_gate)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: tiny_classifier)
+    monkeypatch.setattr(gate, "load_gate", lambda **_: tiny_gate)
     draw(tmp_path / "archive" / "a" / "dark.png", 51)
     draw(tmp_path / "archive" / "light.png", 204)
     draw(tmp_path / "archive" / "white.png", 255)

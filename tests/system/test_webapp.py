@@ -111,7 +111,7 @@ def test_unusable_file_gets_a_sentence_instead_of_a_verdict(
 def test_unusable_file_does_not_load_the_model(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "load_classifier", lambda name, source: pytest.fail("loaded"))
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: pytest.fail("loaded"))
     assert "not an image" in upload(page, b"just text").error[0].value
 
 
@@ -145,7 +145,7 @@ def test_chest_of_another_population_is_judged_with_a_warning(page: AppTest) -> 
 def test_heatmap_is_shown_on_demand_with_what_it_is_not(
     page: AppTest, monkeypatch: pytest.MonkeyPatch, square_classifier: Classifier
 ) -> None:
-    monkeypatch.setattr(loading, "load_classifier", lambda name, source: square_classifier)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: square_classifier)
     upload(page, encoded(squares()))
     assert (len(page.image), len(page.slider)) == (1, 0)
     page.toggle[-1].set_value(True).run()
@@ -241,7 +241,7 @@ def test_configuration_limits_uploads_and_tells_visitors_no_internals() -> None:
 @pytest.fixture
 def pointed(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     classifier = pointed_classifier()
-    monkeypatch.setattr(loading, "load_classifier", lambda name, source: classifier)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: classifier)
     monkeypatch.setattr(loading, "read_facts", lambda name: classifier.spec)
     return page.run()
 

@@ -148,7 +148,7 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
         st.progress(after, f"With the pre-test probability given: {percent(after)}")
     point = spec.point(result.operating_point)
     st.markdown(explain_point(point))
-    st.markdown("  \n".join([*notes_on_numbers(point, spec), model_line(spec)]))
+    st.markdown("  \n".join([*notes_on_numbers(point, spec), model_line(spec, result)]))
     st.warning(NO_DIAGNOSIS, icon=":material/warning:")
 
 
@@ -202,6 +202,6 @@ def measured(point: OperatingPoint, spec: ModelSpec) -> tuple[str, PointFigures 
     return "out of fold, where it was fitted", point.out_of_fold
 
 
-def model_line(spec: ModelSpec) -> str:
-    """Name the model and its file."""
-    return f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`)"
+def model_line(spec: ModelSpec, result: Result) -> str:
+    """Name the model, its file, and what ran it."""
+    return f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`), run by {result.runtime}"

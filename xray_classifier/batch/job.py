@@ -54,12 +54,14 @@ class PredictionJob:
         use_gate: as in `Choices`.
         operating_point: as in `Choices`.
         pretest: as in `Choices`.
+        runtime: as in `load_classifier`.
     """
 
     model: str
     use_gate: bool = True
     operating_point: str | None = None
     pretest: float | None = None
+    runtime: str | None = None
 
     @property
     def choices(self) -> Choices:
@@ -79,8 +81,8 @@ class Scorer:
 
     def __init__(self, job: PredictionJob) -> None:
         self.job = job
-        self.classifier = loading.load_classifier(job.model)
-        self.gate = gate.load_gate()
+        self.classifier = loading.load_classifier(job.model, runtime=job.runtime)
+        self.gate = gate.load_gate(runtime=job.runtime)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Judge the files of a batch.

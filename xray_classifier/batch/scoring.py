@@ -70,13 +70,13 @@ def score(
     """Judge files in their order, as `classify` does; what cannot be judged becomes a row, too.
 
     ZIP archives are told by their content, and each member becomes a row. Files are read and
-    decoded in threads while the model computes, and judged in batches of the model's `batch_size`.
+    decoded in threads while the network computes, and judged in batches of its `batch_size`.
 
     Raises:
         ModelUnavailableError: the model lacks what was chosen.
     """
     classifier.spec.point(choices.operating_point)  # before any work, and without a file, too
-    size = classifier.batch_size
+    size = classifier.network.batch_size
     prepared = map_ahead(_prepare, sources_of_files(files), WORKERS, AHEAD + size)
     while batch := [(source.name, future.result) for source, future in islice(prepared, size)]:
         yield from (row for row, _ in _score_batch(batch, classifier, gate, choices))

@@ -66,11 +66,11 @@ def show(options: argparse.Namespace) -> int:
     """Draw augmented training images."""
     from xray_classifier.data.datasets import find_samples, select
     from xray_classifier.files import replace_atomically
-    from xray_classifier.training.preview import draw
     from xray_classifier.training.recipes import RECIPES
+    from xray_classifier.training.training_images import draw_augmented
 
     samples = select(find_samples(options.data, patients_of(options)), "train", "val", "all")
-    figure = draw(samples, RECIPES[options.recipe], options.seed)
+    figure = draw_augmented(samples, RECIPES[options.recipe], options.seed)
     with replace_atomically(options.out) as path:
         figure.savefig(path, format="png")
     print(options.out)

@@ -129,9 +129,10 @@ def _add_card(group: Group) -> None:
 
 def summary(options: argparse.Namespace) -> int:
     """Print a model's layers, or draw them too."""
-    from xray_classifier.models.loading import load_classifier
+    from xray_classifier.models.keras_network import keras_model
+    from xray_classifier.models.loading import KERAS, load_classifier
 
-    model = load_classifier(options.model).model
+    model = keras_model(load_classifier(options.model, runtime=KERAS).network)
     model.summary(line_length=80)
     if options.plot:
         with needs("requirements-train.txt"):
@@ -155,15 +156,15 @@ def evaluate(options: argparse.Namespace) -> int:
         from xray_classifier.evaluation import evaluate as evaluation
         from xray_classifier.evaluation.robustness import robustness
     from xray_classifier.models.gate import load_gate
-    from xray_classifier.models.loading import load_classifier, model_names
+    from xray_classifier.models.loading import KERAS, load_classifier, model_names
 
     samples = evaluation.samples_of_split(options.data, options.split, patients_of(options))
-    classifier = load_classifier(options.model)
+    classifier = load_classifier(options.model, runtime=KERAS)
     result = evaluation.evaluate(samples, classifier)
-    found = error_analysis.review(result, classifier.spec, load_gate())
+    found = error_analysis.review(result, classifier.spec, load_gate(runtime=KERAS))
     baseline = options.baseline or (BASELINE if BASELINE in model_names() else None)
     if baseline and baseline != classifier.spec.name:
-        its = evaluation.evaluate(samples, load_classifier(baseline))
+        its = evaluation.evaluate(samples, load_classifier(baseline, runtime=KERAS))
         found = replace(found, compared=error_analysis.against(result, its, baseline))
     if options.robustness:
         found = replace(found, robustness=robustness(samples, classifier))
@@ -180,7 +181,7 @@ def stress(options: argparse.Namespace) -> int:
     with needs("requirements-train.txt"):
         from xray_classifier.evaluation import evaluate as evaluation
         from xray_classifier.evaluation import stress as stressing
-    from xray_classifier.models.loading import load_classifier
+    from xray_classifier.models.loading import KERAS, load_classifier
 
     if options.split == "test":
         raise DatasetError(
@@ -188,7 +189,7 @@ def stress(options: argparse.Namespace) -> int:
             "--split holdout."
         )
     samples = evaluation.samples_of_split(options.data, options.split, patients_of(options))
-    classifier = load_classifier(options.model)
+    classifier = load_classifier(options.model, runtime=KERAS)
     full = None
     if options.full_resolution:  # first: it is quick to say that the folder is a wrong one
         full = stressing.compare_resolutions(samples, options.full_resolution, classifier)
@@ -205,10 +206,11 @@ def explain_check(options: argparse.Namespace) -> int:
     with needs("requirements-train.txt"):
         from xray_classifier.evaluation import saliency_checks
         from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split
-    from xray_classifier.models.loading import load_classifier
+    from xray_classifier.models.loading import KERAS, load_classifier
 
     samples = samples_of_split(options.data, HOLDOUT, patients_of(options))
-    report = saliency_checks.check(samples, load_classifier(options.model), options.images)
+    classifier = load_classifier(options.model, runtime=KERAS)
+    report = saliency_checks.check(samples, classifier, options.images)
     print(saliency_checks.describe(report))
     if options.out:
         write_record(report, options.out)

@@ -16,8 +16,10 @@ from xray_classifier.cli.options import (
     Group,
     add_choice_options,
     add_model_option,
+    add_runtime_option,
     choices_of,
     in_range,
+    show_remarks,
 )
 from xray_classifier.errors import DatasetError, UnreadableImageError
 from xray_classifier.inference.pipeline import Choices, Result, classify_radiograph
@@ -40,6 +42,7 @@ def _add_explain(group: Group) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="an image")
     parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="shows the patient")
     add_model_option(parser)
+    add_runtime_option(parser)
     parser.add_argument(
         "--opacity",
         type=in_range(float, 0, 1),
@@ -65,6 +68,7 @@ def _add_case_report(group: Group) -> None:
         "the patient",
     )
     add_model_option(parser)
+    add_runtime_option(parser)
     add_choice_options(parser)
     parser.add_argument(
         "--with-file-name", action="store_true", help="name the image's file in the report"
@@ -87,7 +91,7 @@ def explain(options: argparse.Namespace) -> int:
     radiograph = _decode(options.file, _read(options.file))
     if radiograph is None:
         return BAD_DATA
-    classifier, result = _classify(radiograph, options.model, Choices(use_gate=False))
+    classifier, result = _classify(radiograph, options, Choices(use_gate=False))
     heatmap = Explainer(classifier).heatmap(preprocess(radiograph.image))
     shown = shrink(radiograph.image)
     figure = plots.explanation(
@@ -114,7 +118,7 @@ def case_report(options: argparse.Namespace) -> int:
     radiograph = _decode(options.file, data)
     if radiograph is None:
         return BAD_DATA
-    classifier, result = _classify(radiograph, options.model, choices_of(options))
+    classifier, result = _classify(radiograph, options, choices_of(options))
     name = options.file.name if options.with_file_name else ""
     report = CaseReport(result, classifier.spec, datetime.now(UTC), file_name=name)
     source = data if options.keep_identity else None
@@ -149,13 +153,17 @@ def _decode(path: Path, data: bytes) -> Radiograph | None:
         return None
 
 
-def _classify(radiograph: Radiograph, model: str, choices: Choices) -> tuple[Classifier, Result]:
+def _classify(
+    radiograph: Radiograph, options: argparse.Namespace, choices: Choices
+) -> tuple[Classifier, Result]:
     """Load the model and let it judge the image; tell on stderr what is to be known about both."""
     from xray_classifier.models.gate import load_gate
     from xray_classifier.models.loading import load_classifier
 
-    classifier = load_classifier(model)
-    result = classify_radiograph(radiograph, classifier, load_gate(), choices)
-    for note in (*classifier.remarks, *result.warnings):
+    classifier = load_classifier(options.model, runtime=options.runtime)
+    show_remarks(classifier)
+    gate = load_gate(runtime=options.runtime)
+    result = classify_radiograph(radiograph, classifier, gate, choices)
+    for note in result.warnings:
         print(f"note: {note}", file=sys.stderr)
     return classifier, result

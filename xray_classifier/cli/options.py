@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from xray_classifier.errors import DatasetError, missing_package
 from xray_classifier.inference.pipeline import Choices
-from xray_classifier.models.loading import DEFAULT_MODEL
+from xray_classifier.models.loading import DEFAULT_MODEL, RUNTIMES
+
+if TYPE_CHECKING:
+    from xray_classifier.models.classifier import Classifier
 
 BAD_DATA = 1
 """Exit status where the data are not in order."""
@@ -64,6 +68,24 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|PATH",
         help=f"a model in model/ (default: {DEFAULT_MODEL}), or a .keras or .h5 file",
     )
+
+
+def add_runtime_option(parser: argparse.ArgumentParser) -> None:
+    """Offer `--runtime`."""
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        help="what runs the network (default: auto, which is ONNX Runtime where the model was "
+        "exported for it, else Keras)",
+    )
+
+
+def show_remarks(classifier: Classifier) -> None:
+    """Say on stderr what runs the model, and what else should be known about it."""
+    spec, runtime = classifier.spec, classifier.network.runtime
+    remarks = (f"{spec.name} ({spec.short_hash}) is run by {runtime}.", *classifier.remarks)
+    for remark in remarks:
+        print(f"note: {remark}", file=sys.stderr)
 
 
 def add_choice_options(parser: argparse.ArgumentParser) -> None:

@@ -16,10 +16,12 @@ from xray_classifier.cli.options import (
     Group,
     add_choice_options,
     add_model_option,
+    add_runtime_option,
     choices_of,
     in_range,
     missing_file,
     needs,
+    show_remarks,
 )
 from xray_classifier.errors import DatasetError
 
@@ -43,6 +45,7 @@ def add_commands(group: Group) -> None:
         "or a URI",
     )
     add_model_option(parser)
+    add_runtime_option(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="table")
     add_choice_options(parser)
     _add_archive_options(parser)
@@ -87,10 +90,10 @@ def predict(options: argparse.Namespace) -> int:
         files = list_files(options.paths)
     except FileNotFoundError as error:
         raise missing_file(error) from error
-    classifier = load_classifier(options.model)
-    for remark in classifier.remarks:
-        print(f"note: {remark}", file=sys.stderr)
-    judged = score(files, classifier, load_gate(), choices_of(options))
+    classifier = load_classifier(options.model, runtime=options.runtime)
+    show_remarks(classifier)
+    gate = load_gate(runtime=options.runtime)
+    judged = score(files, classifier, gate, choices_of(options))
     total = count(sources_of_files(files)) if can_be_seen() else None  # opens every file and ZIP
     rows = track(judged, "Judging", total)
     unreadable = 0
@@ -108,7 +111,11 @@ def _predict_archive(options: argparse.Namespace) -> int:
     from xray_classifier.progress import track_groups
 
     job = PredictionJob(
-        options.model, not options.no_gate, options.operating_point, options.pretest
+        options.model,
+        not options.no_gate,
+        options.operating_point,
+        options.pretest,
+        options.runtime,
     )
     run = ArchiveRun(options.out, {"paths": options.paths, **describe_job(job)})
     if run.is_whole:
@@ -139,6 +146,5 @@ def _start_engine(
     from xray_classifier.batch.job import BATCH_ROWS, Scorer
 
     scorer = Scorer(job)
-    for remark in scorer.classifier.remarks:
-        print(f"note: {remark}", file=sys.stderr)
+    show_remarks(scorer.classifier)
     return map(scorer, run.waiting(BATCH_ROWS))

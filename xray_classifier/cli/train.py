@@ -1,4 +1,4 @@
-"""Commands that train and calibrate models.
+"""Commands that train and calibrate models, and write them for another runtime.
 
 What only one command needs is imported there, so that the others start without it.
 """
@@ -6,6 +6,7 @@ What only one command needs is imported there, so that the others start without 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xray_classifier.cli.options import (
@@ -13,9 +14,18 @@ from xray_classifier.cli.options import (
     Group,
     add_data_options,
     in_range,
+    missing_file,
     needs,
     patients_of,
 )
+from xray_classifier.errors import DatasetError, UnreadableImageError
+from xray_classifier.imaging.preprocessing import Tensor, preprocess
+from xray_classifier.inputs.decoding import decode
+from xray_classifier.inputs.listing import list_files
+from xray_classifier.inputs.sources import read_image_file
+
+MOST_IMAGES = 300
+"""Of one folder, that `export` compares on."""
 
 
 def add_commands(group: Group) -> None:
@@ -23,6 +33,7 @@ def add_commands(group: Group) -> None:
     _add_train(group)
     _add_cross_validate(group)
     _add_calibrate(group)
+    _add_export(group)
 
 
 def _add_train(group: Group) -> None:
@@ -71,6 +82,23 @@ def _add_calibrate(group: Group) -> None:
     parser.set_defaults(run=calibrate)
 
 
+def _add_export(group: Group) -> None:
+    parser = group.add_parser(
+        "export", help="write a model for ONNX Runtime, if it gives the same answers there"
+    )
+    parser.add_argument(
+        "model", help="a model's name, the path of a .keras file that has a JSON, or gate"
+    )
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help=f"radiographs to compare on; {MOST_IMAGES} of a folder at most, evenly chosen",
+    )
+    parser.set_defaults(run=export)
+
+
 def train(options: argparse.Namespace) -> int:
     """Train a model by its recipe."""
     from xray_classifier.training import trainer
@@ -116,3 +144,35 @@ def calibrate(options: argparse.Namespace) -> int:
         from xray_classifier.training import calibration
     print(calibration.calibrate(options.model, options.answers, options.out))
     return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write a model's ONNX file, once it is proven to be the same network."""
+    with needs("requirements-train.txt"):
+        from xray_classifier.training.onnx_export import export_network
+
+        facts = export_network(options.model, _tensors_of(options.images))
+    print(
+        f"{facts.file}: {facts.bytes:,} bytes, sha256 {facts.sha256}; on {facts.images} images "
+        f"no answer differs by more than {facts.largest_difference:.1e}"
+    )
+    return 0
+
+
+def _tensors_of(paths: Sequence[str]) -> Iterator[Tensor]:
+    """Prepare images, evenly chosen among those of each path.
+
+    Raises:
+        DatasetError: there is no such path, or one of the files is no radiograph.
+    """
+    for path in paths:
+        try:
+            files = list(list_files([path]).items())
+        except FileNotFoundError as error:
+            raise missing_file(error) from error
+        count = min(len(files), MOST_IMAGES)
+        for name, file in (files[number * len(files) // count] for number in range(count)):
+            try:
+                yield preprocess(decode(read_image_file(file)).image)
+            except UnreadableImageError as error:
+                raise DatasetError(f"{name}: {error}") from error

@@ -23,6 +23,7 @@ from xray_classifier.errors import DatasetError
 from xray_classifier.imaging.preprocessing import Tensor, preprocess
 from xray_classifier.inference.heatmap import METHOD, Explainer, Heatmap
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.keras_network import keras_model
 from xray_classifier.percent import as_percent
 from xray_classifier.progress import track
 from xray_classifier.records.checks import (
@@ -158,7 +159,7 @@ def parameter_randomisation_test(
     def explain() -> Likeness:
         return likeness([explainer.heatmap(tensor) for tensor in tensors])
 
-    layers = list(weighted_layers(explainer.classifier.model))
+    layers = list(weighted_layers(keras_model(explainer.classifier.network)))
     all_layers, cascade = [], []
     for _ in track(range(SHUFFLES), "Shuffling all", SHUFFLES):
         with shuffled(layers, rng):

@@ -8,7 +8,7 @@ from xray_classifier.data.datasets import Sample
 from xray_classifier.data.splits import fingerprint
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.evaluation.evaluate import evaluate
-from xray_classifier.models.loading import load_classifier
+from xray_classifier.models.loading import KERAS, load_classifier
 from xray_classifier.records.checks import SeedRun, SeedsReport
 
 
@@ -25,7 +25,7 @@ def measure_seeds(samples: Sequence[Sample], models: Sequence[str]) -> SeedsRepo
     """
     runs: dict[str, SeedRun] = {}
     for model in models:
-        spec = (classifier := load_classifier(model)).spec
+        spec = (classifier := load_classifier(model, runtime=KERAS)).spec
         seed = str(spec.training.seed) if spec.training else ""
         if not seed or seed in runs:
             raise ModelUnavailableError(

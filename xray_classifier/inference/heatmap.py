@@ -27,8 +27,9 @@ from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inference.pipeline import NOT_VALID, Result
 from xray_classifier.inference.receptive_field import Axis, axes_of, coarsest_maps_of, logit_of
 from xray_classifier.inference.verdict import percent
+from xray_classifier.models import network as _n
 from xray_classifier.models.classifier import Classifier
-from xray_classifier.models.network import compiled
+from xray_classifier.models.keras_network import compiled, keras_model
 from xray_classifier.models.spec import ModelSpec, read_report
 from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.records.checks import ExplanationReport
@@ -70,7 +71,7 @@ class Explainer:
         self._axes: list[tuple[Axis, Axis]] = []
         self._logits = compiled(self._trace_logit)
         self._relevance = compiled(self._trace_relevance)
-        with classifier.network.lock:
+        with _n._COMPUTING:
             self._relevance.get_concrete_function()
 
     @property
@@ -91,7 +92,7 @@ class Explainer:
         Raises:
             ModelUnavailableError: the network's answer is not finite.
         """
-        with self.classifier.network.lock:
+        with _n._COMPUTING:
             maps = [cells.numpy()[0] for cells in self._relevance(tensor[np.newaxis])]
         if not all(np.all(np.isfinite(cells)) for cells in maps):
             raise ModelUnavailableError(
@@ -106,11 +107,11 @@ class Explainer:
 
     def logits(self, batch: Tensor) -> NDArray[np.float64]:
         """Give the score that is explained, of each tensor: (n, 500, 500, 1) to (n,)."""
-        with self.classifier.network.lock:
+        with _n._COMPUTING:
             return self._logits(batch).numpy().astype(np.float64).reshape(-1)
 
     def _trace_logit(self, batch: Any) -> Any:
-        return logit_of(self.classifier.model(batch, training=False))
+        return logit_of(keras_model(self.classifier.network)(batch, training=False))
 
     def _trace_relevance(self, batch: Any) -> list[Any]:
         import tensorflow as tf

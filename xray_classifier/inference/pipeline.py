@@ -15,7 +15,6 @@ from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.gate import OUTSIDE_POPULATION, PASSED, Gate, GateDecision
 from xray_classifier.models.operating_point import FIXED
-from xray_classifier.models.spec import ModelSpec
 
 OK, REJECTED = "ok", "rejected"
 NOT_VALID = "not_valid"
@@ -58,6 +57,7 @@ class Result:
         operating_point: the name of the one that was applied.
         post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
             without one, or if rejected.
+        runtime: name and version of what ran the network; empty if rejected.
     """
 
     image: GreyImage
@@ -69,6 +69,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     operating_point: str = FIXED
     post_test_probability: float | None = None
+    runtime: str = ""
 
 
 def classify(
@@ -119,7 +120,7 @@ def classify_radiographs(
     computed = iter(classifier.probabilities(tensors[judged]))
     probabilities = [float(next(computed)) if passed else None for passed in judged]
     return [
-        _result(radiograph, decision, probability, classifier.spec, choices)
+        _result(radiograph, decision, probability, classifier, choices)
         for radiograph, decision, probability in zip(
             radiographs, decisions, probabilities, strict=True
         )
@@ -130,10 +131,11 @@ def _result(
     radiograph: Radiograph,
     decision: GateDecision,
     probability: float | None,
-    spec: ModelSpec,
+    classifier: Classifier,
     choices: Choices,
 ) -> Result:
     """Say what a probability means by the user's choices; without one, why it is rejected."""
+    spec = classifier.spec
     point = spec.point(choices.operating_point)
     result = Result(
         radiograph.image,
@@ -150,6 +152,7 @@ def _result(
         verdict=verdict_of(probability, point),
         warnings=(*radiograph.warnings, *_warnings_of(decision)),
         post_test_probability=None if pretest is None else post_test(probability, spec, pretest),
+        runtime=classifier.network.runtime,
     )
 
 

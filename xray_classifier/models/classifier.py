@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,25 +15,19 @@ class Classifier:
     """A loaded model with its facts, ready to be shared by threads.
 
     Args:
-        model: a Keras model from (n, 500, 500, 1) to (n, 1).
+        network: from (n, 500, 500, 1) to (n, 1).
         spec: its facts.
         remarks: what a user should know about how the model was loaded.
-
-    Attributes:
-        network: what computes its answers.
-        batch_size: how many images are best given at once where many wait.
 
     Raises:
         ModelUnavailableError: the model answers with something that is no probability.
     """
 
-    def __init__(self, model: Any, spec: ModelSpec, remarks: tuple[str, ...] = ()) -> None:
-        self.model = model
+    def __init__(self, network: Network, spec: ModelSpec, remarks: tuple[str, ...] = ()) -> None:
+        self.network = network
         self.spec = spec
         self.remarks = remarks
-        self.network = Network(model)
         self.probabilities(np.zeros((1, *INPUT_SHAPE), np.float32))  # is it a classifier at all?
-        self.batch_size = self.network.best_batch_size()
 
     def probabilities(self, batch: Tensor) -> NDArray[np.float64]:
         """Give the probability of pneumonia for each tensor.

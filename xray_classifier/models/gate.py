@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.imaging.preprocessing import Tensor
-from xray_classifier.models.loading import collector_paused, load_verified
+from xray_classifier.models.loading import collector_paused, open_network
 from xray_classifier.models.network import Network
 from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.records.checks import GateShares
+from xray_classifier.records.export import OnnxFacts
 from xray_classifier.records.json_files import read_record, write_record
 
 GATE_FILE = MODEL_FOLDER / "gate" / "gate.json"
@@ -47,6 +48,7 @@ class GateSpec:
         reject_distance: rejected if farther than this from the training children.
         outside_distance: of another population if farther than this from them.
         kinds: what the outputs stand for, before the distance.
+        onnx: the same network for ONNX Runtime, None where it was not exported.
         training: data and versions.
         results: what was measured, by kind of image.
     """
@@ -58,6 +60,7 @@ class GateSpec:
     reject_distance: float
     outside_distance: float
     kinds: tuple[str, ...] = KINDS
+    onnx: OnnxFacts | None = None
     training: dict[str, Any] = field(default_factory=dict)
     results: dict[str, GateShares] = field(default_factory=dict)
 
@@ -82,18 +85,18 @@ class Gate:
     """A loaded gate, ready to be shared by threads.
 
     Args:
-        model: from (n, 500, 500, 1) to (n, kinds + 1): the probability of each kind, and the
+        network: from (n, 500, 500, 1) to (n, kinds + 1): the probability of each kind, and the
             distance from the training children (about 2 for one of them).
         spec: its facts.
     """
 
-    def __init__(self, model: Any, spec: GateSpec) -> None:
+    def __init__(self, network: Network, spec: GateSpec) -> None:
+        self.network = network
         self.spec = spec
-        self._network = Network(model)
 
     def outputs(self, batch: Tensor) -> NDArray[np.float64]:
         """Give kind probabilities and distance for tensors (n, 500, 500, 1): (n, kinds + 1)."""
-        return self._network.answers(batch)
+        return self.network.answers(batch)
 
     def decide(self, tensor: Tensor) -> GateDecision:
         """Decide on one tensor, shape (500, 500, 1), float32 in [0, 1]."""
@@ -118,15 +121,19 @@ def decide(outputs: NDArray[np.float64], spec: GateSpec) -> GateDecision:
 
 
 @collector_paused()
-def load_gate(description: Path = GATE_FILE) -> Gate:
+def load_gate(description: Path = GATE_FILE, runtime: str | None = None) -> Gate:
     """Load the gate, once its file is proven to be the one that its JSON describes.
+
+    Args:
+        description: its JSON.
+        runtime: as for `load_classifier`.
+
 
     Raises:
         ModelUnavailableError: file or JSON are missing, damaged or do not fit each other.
     """
     spec = read_gate_spec(description)
-    shape = (None, len(KINDS) + 1)
-    return Gate(load_verified(description.parent / spec.file, spec.sha256, shape), spec)
+    return Gate(open_network(spec, description.parent, len(KINDS) + 1, runtime), spec)
 
 
 def read_gate_spec(path: Path) -> GateSpec:

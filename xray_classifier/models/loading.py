@@ -1,25 +1,39 @@
-"""Model name or path to a classifier whose file is the one that its JSON describes."""
+"""Model name or path to a classifier whose file is the one that its JSON describes.
+
+What runs it is ONNX Runtime where the network was exported for it, else Keras.
+"""
 
 from __future__ import annotations
 
 import gc
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import sha256_of
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.download import fetch
-from xray_classifier.models.network import Shape, open_model
+from xray_classifier.models.keras_network import KerasNetwork, Shape, open_model
+from xray_classifier.models.network import Network
+from xray_classifier.models.onnx_network import OnnxNetwork
 from xray_classifier.models.spec import ModelSpec, read_spec
 from xray_classifier.paths import MODEL_FOLDER
 
+if TYPE_CHECKING:
+    from xray_classifier.models.gate import GateSpec
+
 DEFAULT_MODEL = "default"
-PROBABILITY: Shape = (None, 1)
 MODEL_SUFFIXES = (".keras", ".h5")
+
+AUTO, ONNX, KERAS = "auto", "onnx", "keras"
+RUNTIMES = (AUTO, ONNX, KERAS)
+RUNTIME_VARIABLE = "XRAY_CLASSIFIER_RUNTIME"
+
+_log = logging.getLogger(__name__)
 
 
 def model_names(folder: Path = MODEL_FOLDER) -> list[str]:
@@ -44,7 +58,9 @@ def collector_paused() -> Iterator[None]:
 
 
 @collector_paused()
-def load_classifier(model: str = DEFAULT_MODEL, source: str | None = None) -> Classifier:
+def load_classifier(
+    model: str = DEFAULT_MODEL, source: str | None = None, runtime: str | None = None
+) -> Classifier:
     """Load a model once it is proven to be the one that its JSON describes.
 
     Args:
@@ -53,20 +69,88 @@ def load_classifier(model: str = DEFAULT_MODEL, source: str | None = None) -> Cl
             classifier's remarks.
         source: Google Drive id or URL to fetch a missing file from. Without it the environment
             variable `XRAY_CLASSIFIER_<NAME>_URL` is asked, then the JSON.
+        runtime: what is to run it: "onnx", "keras", or "auto" for the first of them that can.
+            Without it the environment variable `XRAY_CLASSIFIER_RUNTIME` is asked, then "auto".
 
     Raises:
-        ModelUnavailableError: no such model, or its file is missing, damaged, another one than
-            its JSON says, or no classifier of (500, 500, 1) tensors.
+        ModelUnavailableError: no such model or runtime, or the model's file is missing, damaged,
+            another one than its JSON says, or no classifier of (500, 500, 1) tensors.
     """
     description = describe_model(model)
     if description is None:
-        return _load_unverified(Path(model))
+        return _load_unverified(Path(model), runtime)
     spec = read_spec(description)
     _check_name(model, description, spec)
     path = description.parent / spec.file
-    if not path.exists():
+
+    def get() -> None:
         fetch(spec, path, source or os.environ.get(source_variable(spec.name)) or spec.download)
-    return Classifier(load_verified(path, spec.sha256), spec)
+
+    return Classifier(open_network(spec, path.parent, 1, runtime, get), spec)
+
+
+def open_network(
+    spec: ModelSpec | GateSpec,
+    folder: Path,
+    outputs: int,
+    runtime: str | None = None,
+    get: Callable[[], None] | None = None,
+) -> Network:
+    """Open a network with the runtime that is asked for, once its files are proven.
+
+    Args:
+        spec: its facts.
+        folder: where its files lie.
+        outputs: how many answers it must give to each tensor.
+        runtime: as for `load_classifier`.
+        get: brings the Keras file where it is missing and needed.
+
+    Raises:
+        ModelUnavailableError: no such runtime, or a file is missing, damaged, another one than
+            the facts say, or of another shape.
+    """
+    chosen = _choose_runtime(runtime)
+    path = folder / spec.file
+    if path.exists():
+        _verify(path, spec.sha256)
+    if chosen == ONNX or (chosen == AUTO and spec.onnx):
+        try:
+            return _open_onnx(spec, folder, outputs)
+        except ModelUnavailableError as error:
+            if chosen == ONNX:
+                raise
+            _log.warning("%s Keras runs the model instead.", error)
+    if get and not path.exists():
+        get()
+    return KerasNetwork(load_verified(path, spec.sha256, (None, outputs)))
+
+
+def _choose_runtime(runtime: str | None) -> str:
+    chosen = runtime or os.environ.get(RUNTIME_VARIABLE) or AUTO
+    if chosen not in RUNTIMES:
+        raise ModelUnavailableError(
+            f"There is no runtime {chosen!r}. Give one of: {', '.join(RUNTIMES)}; as --runtime or "
+            f"in the environment variable {RUNTIME_VARIABLE}."
+        )
+    return chosen
+
+
+def _open_onnx(spec: ModelSpec | GateSpec, folder: Path, outputs: int) -> OnnxNetwork:
+    """Open the ONNX file that was made from the Keras file of these facts."""
+    exported = spec.onnx
+    if exported is None:
+        raise ModelUnavailableError(
+            f"{spec.file} was not exported to ONNX. Do so with the command `export`, or choose "
+            "another runtime."
+        )
+    if exported.source_sha256 != spec.sha256:
+        raise ModelUnavailableError(
+            f"The ONNX file {folder / exported.file} was made from another Keras file "
+            f"({exported.source_sha256[:12]}…) than {spec.file} ({spec.sha256[:12]}…). Export that "
+            "one anew."
+        )
+    _verify(folder / exported.file, exported.sha256)
+    return OnnxNetwork(folder / exported.file, outputs)
 
 
 def read_facts(name: str) -> ModelSpec:
@@ -80,7 +164,7 @@ def read_facts(name: str) -> ModelSpec:
     return read_spec(MODEL_FOLDER / f"{name}.json")
 
 
-def load_verified(path: Path, sha256: str, output_shape: Shape = PROBABILITY) -> Any:
+def load_verified(path: Path, sha256: str, output_shape: Shape) -> Any:
     """Open a Keras file from (n, 500, 500, 1) tensors once its hash is proven.
 
     Raises:
@@ -129,13 +213,18 @@ def source_variable(name: str) -> str:
     return f"XRAY_CLASSIFIER_{name.upper().replace('-', '_')}_URL"
 
 
-def _load_unverified(path: Path) -> Classifier:
+def _load_unverified(path: Path, runtime: str | None) -> Classifier:
+    if _choose_runtime(runtime) == ONNX:
+        raise ModelUnavailableError(
+            f"{path} has no JSON beside it, so no ONNX file is proven to be the same network. "
+            "Choose another runtime."
+        )
     spec = ModelSpec(name=path.stem, title=path.name, file=path.name)
     remarks = (
         f"{path} has no JSON beside it: its hash is unverified.",
         f"Threshold {spec.threshold} is assumed.",
     )
-    return Classifier(open_model(path, PROBABILITY), spec, remarks)
+    return Classifier(KerasNetwork(open_model(path, (None, 1))), spec, remarks)
 
 
 def _verify(path: Path, sha256: str) -> None:

@@ -38,6 +38,7 @@ def save_model(
             file=target.name,
             sha256=sha256_of(temporary),
             bytes=temporary.stat().st_size,
+            onnx=None,  # it would be another network's
         )
         if write:
             write(described, target.with_suffix(".json"))

@@ -14,6 +14,7 @@ from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.records import migrations
 from xray_classifier.records.checks import ExplanationReport, SeedsReport, StressReport
 from xray_classifier.records.evaluation import EvaluationReport
+from xray_classifier.records.export import OnnxFacts
 from xray_classifier.records.json_files import REQUIRED, read_record, write_record
 from xray_classifier.records.training import CalibrationFacts, TrainingFacts
 
@@ -48,6 +49,7 @@ class ModelSpec:
         input_shape: (height, width, channels) of the tensor.
         scaling: from uint8 pixels to the tensor.
         download: Google Drive id or URL of the file, None where there is none.
+        onnx: the same network for ONNX Runtime, None where it was not exported.
         calibration_prevalence: of pneumonia, that the probabilities assume; None for a model that
             is not calibrated.
         calibration: None for a model that is not calibrated.
@@ -66,6 +68,7 @@ class ModelSpec:
     input_shape: tuple[int, ...] = INPUT_SHAPE
     scaling: str = SCALING
     download: str | None = None
+    onnx: OnnxFacts | None = None
     calibration_prevalence: float | None = None
     calibration: CalibrationFacts | None = None
     operating_points: tuple[OperatingPoint, ...] = ()

@@ -82,6 +82,7 @@ class CaseReport:
         return facts | {
             "Model": f"{printable(self.spec.title)} ({printable(self.spec.name)})",
             "SHA-256 of the model": self.spec.sha256 or "unverified",
+            **({"Runtime": self.result.runtime} if self.result.runtime else {}),
             "Program": f"{PROGRAM} {__version__}",
         }
 
@@ -118,6 +119,7 @@ def to_json(report: CaseReport) -> str:
         "operating_point": result.operating_point,
         "post_test_probability": result.post_test_probability,
         "model": {"name": spec.name, "title": spec.title, "sha256": spec.sha256},
+        "runtime": result.runtime,
         "program": {"name": PROGRAM, "version": __version__},
         "disclaimer": DISCLAIMER,
     }

@@ -26,7 +26,8 @@ from xray_classifier.evaluation.metrics import (
 )
 from xray_classifier.files import sha256_of
 from xray_classifier.models.classifier import Classifier
-from xray_classifier.models.loading import describe_model, load_classifier
+from xray_classifier.models.keras_network import keras_model
+from xray_classifier.models.loading import KERAS, describe_model, load_classifier
 from xray_classifier.models.operating_point import BALANCED, CONFIRMING, SCREENING, OperatingPoint
 from xray_classifier.models.saving import save_model
 from xray_classifier.models.spec import write_spec
@@ -81,7 +82,8 @@ def calibrate(model: str, answers: Path, out: Path) -> Path:
     scale = fit_scale(found.labels, found.probabilities)
     calibrated = replace(found, probabilities=scale.apply(found.probabilities))
     points = fit_points(calibrated)
-    fold_into_last_layer(classifier.model, scale)
+    network = keras_model(classifier.network)
+    fold_into_last_layer(network, scale)
     described = replace(
         spec,
         threshold=points[BALANCED].threshold,
@@ -91,14 +93,14 @@ def calibrate(model: str, answers: Path, out: Path) -> Path:
         results={},
     )
     target = out / spec.file
-    save_model(classifier.model, described, target, write_spec)
+    save_model(network, described, target, write_spec)
     return target
 
 
 def _load_uncalibrated(model: str) -> Classifier:
     if describe_model(model) is None:
         raise ModelUnavailableError(f"{model} has no JSON beside it. Give a model of `train`.")
-    classifier = load_classifier(model)
+    classifier = load_classifier(model, runtime=KERAS)
     spec = classifier.spec
     if spec.calibration_prevalence is not None:
         raise ModelUnavailableError(

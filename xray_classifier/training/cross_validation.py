@@ -21,6 +21,7 @@ from xray_classifier.evaluation.metrics import Labels, Probabilities
 from xray_classifier.files import replace_atomically
 from xray_classifier.labels import LABELS
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.keras_network import KerasNetwork
 from xray_classifier.models.saving import save_model
 from xray_classifier.models.spec import ModelSpec
 from xray_classifier.training.recipes import Recipe
@@ -113,7 +114,7 @@ def _train_fold(
     _, model = finish(recipe, checkpoints)
     target = folder / f"{recipe.name}.keras"
     spec = ModelSpec(recipe.name, recipe.title, target.name)
-    return Classifier(model, save_model(model, spec, target))
+    return Classifier(KerasNetwork(model), save_model(model, spec, target))
 
 
 def _write(

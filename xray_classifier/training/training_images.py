@@ -9,16 +9,21 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xray_classifier.data.datasets import Sample, read_image
 from xray_classifier.errors import DatasetError, UnreadableImageError
+from xray_classifier.evaluation import plots
 from xray_classifier.imaging.preprocessing import SIDE, Tensor, resize, scale
 from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.labels import LABELS
 from xray_classifier.progress import track
 from xray_classifier.training.recipes import Recipe
+
+SHOWN = 20
+"""Images in a picture of what the network sees."""
 
 
 class Batches(keras.utils.PyDataset):
@@ -140,3 +145,16 @@ def count_labels(samples: Sequence[Sample]) -> dict[str, int]:
     return {
         name: sum(sample.label == label for sample in samples) for label, name in enumerate(LABELS)
     }
+
+
+def draw_augmented(samples: Sequence[Sample], recipe: Recipe, seed: int) -> Figure:
+    """Draw a random choice of training images, changed as in training, with their labels.
+
+    The figure shows patients: it must not be published.
+    """
+    rng = np.random.default_rng(seed)
+    count = min(SHOWN, len(samples))
+    chosen = [samples[index] for index in rng.choice(len(samples), count, replace=False)]
+    images, _ = load_images(chosen, recipe.pool)
+    augmented = np.round(recipe.augment(scale(images), rng)[..., 0] * 255).astype(np.uint8)
+    return plots.image_grid(list(augmented), [LABELS[sample.label] for sample in chosen])

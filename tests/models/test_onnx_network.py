@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from tests.support.tensors import flat
+from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.models import onnx_network
+from xray_classifier.models.onnx_network import OnnxNetwork
+
+
+def write_network(
+    path: Path,
+    side: int = 500,
+    logits: bool = True,
+    taken: str = "tensors",
+    kind: str = "Sigmoid",
+) -> Path:
+    """Write a network that gives the sigmoid of the mean brightness."""
+    shape: list[str | int | None] = ["n", side, side, 1]
+    outputs = [helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["n", 1])]
+    if logits:
+        outputs.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1]))
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", [taken, "axes"], ["logits"], keepdims=0),
+            helper.make_node(kind, ["logits"], ["answers"]),
+        ],
+        "mean",
+        [helper.make_tensor_value_info(taken, TensorProto.FLOAT, shape)],
+        outputs,
+        [helper.make_tensor("axes", TensorProto.INT64, [2], [1, 2])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> OnnxNetwork:
+    return OnnxNetwork(write_network(tmp_path_factory.mktemp("onnx") / "mean.onnx"), 1)
+
+
+def test_answers_and_logits_are_those_worked_out_by_hand(network: OnnxNetwork) -> None:
+    batch = flat(0.25, 0.5, 0.75)
+    np.testing.assert_allclose(network.logits(batch), [0.25, 0.5, 0.75], rtol=1e-5)
+    wanted = 1 / (1 + np.exp([-0.25, -0.5, -0.75]))
+    np.testing.assert_allclose(network.answers(batch)[:, 0], wanted, rtol=1e-6)
+    assert network.answers(batch).dtype == network.logits(batch).dtype == np.float64
+
+
+def test_no_tensors_have_no_outputs(network: OnnxNetwork) -> None:
+    assert network.answers(flat()).shape == (0, 1)
+    assert network.logits(flat()).shape == (0,)
+
+
+def test_runtime_is_named_with_its_version(network: OnnxNetwork) -> None:
+    assert network.runtime == f"ONNX Runtime {onnxruntime.__version__}"
+
+
+def test_network_without_a_sigmoid_has_no_logits(tmp_path: Path) -> None:
+    network = OnnxNetwork(write_network(tmp_path / "mean.onnx", logits=False), 1)
+    assert network.answers(flat(0.5)).shape == (1, 1)
+    with pytest.raises(ModelUnavailableError, match="does not end in a sigmoid"):
+        network.logits(flat(0.5))
+
+
+@pytest.mark.parametrize(
+    ("changes", "outputs", "found"),
+    [
+        ({"side": 224}, 1, r"takes \{'tensors': \(224, 224, 1\)\}"),
+        ({"taken": "pixels"}, 1, r"takes \{'pixels': \(500, 500, 1\)\}"),
+        ({}, 7, r"wanted is one from tensors of \(500, 500, 1\) to answers of \(7,\)"),
+    ],
+)
+def test_network_of_other_shapes_is_refused(
+    tmp_path: Path, changes: dict[str, object], outputs: int, found: str
+) -> None:
+    path = write_network(tmp_path / "other.onnx", **changes)  # type: ignore[arg-type]
+    with pytest.raises(ModelUnavailableError, match=f"{found}.*Export it anew") as caught:
+        OnnxNetwork(path, outputs)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", b"PK\x03\x04"])
+def test_file_that_is_no_network_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelUnavailableError, match=r"bad\.onnx cannot be opened by ONNX Runtime"):
+        OnnxNetwork(path, 1)
+
+
+def test_operator_that_the_runtime_does_not_know_is_refused(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "new.onnx", kind="Sigmoid2030")
+    with pytest.raises(ModelUnavailableError, match=r"cannot be opened by .*Sigmoid2030"):
+        OnnxNetwork(path, 1)
+
+
+@pytest.mark.parametrize(("variable", "threads"), [("1", 1), ("3", 3), ("0", None), ("x", None)])
+def test_threads_are_as_many_as_the_variable_says_or_cores(
+    monkeypatch: pytest.MonkeyPatch, variable: str, threads: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    cores = len(os.sched_getaffinity(0))
+    assert onnx_network._options(onnxruntime).intra_op_num_threads == (threads or cores)
+
+
+def test_memory_does_not_grow_with_the_batch(
+    network: OnnxNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pass is of one tensor, whatever is given at once."""
+    passes: list[int] = []
+    run_one = network._run_one
+
+    def watched(output: str, tensors: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> object:
+        passes.append(len(tensors))
+        return run_one(output, tensors)
+
+    monkeypatch.setattr(network, "_run_one", watched)
+    assert network.answers(flat(0.1, 0.2, 0.3)).shape == (3, 1)
+    assert passes == [1, 1, 1]

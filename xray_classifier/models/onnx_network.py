@@ -1,0 +1,97 @@
+"""A trained network run by ONNX Runtime: the answers that Keras gives, without TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.imaging.preprocessing import Tensor
+from xray_classifier.models.network import ANSWERS, NO_SIGMOID, Network
+from xray_classifier.models.spec import INPUT_SHAPE
+
+TENSORS = "tensors"
+"""The name of what a network takes."""
+
+
+class OnnxNetwork(Network):
+    """A network in an ONNX file, ready to be shared by threads.
+
+    Args:
+        path: the file.
+        outputs: how many answers it must give to each tensor.
+
+    Raises:
+        ModelUnavailableError: ONNX Runtime is not installed or cannot run the file, or the
+            network takes or gives something else.
+    """
+
+    batch_size = 1  # more at once are no faster, and each needs the memory of its feature maps
+
+    def __init__(self, path: Path, outputs: int) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ModelUnavailableError(
+                f"ONNX Runtime cannot be loaded ({error}). Install requirements.txt."
+            ) from error
+        self.runtime = f"ONNX Runtime {onnxruntime.__version__}"
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path, _options(onnxruntime), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors have no class in common
+            raise ModelUnavailableError(
+                f"The model file {path} cannot be opened by {self.runtime}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+        self._outputs = outputs
+        self._check_shapes(path)
+        self._only_what_is_asked = onnxruntime.RunOptions()
+        self._only_what_is_asked.only_execute_path_to_fetches = True
+
+    def _check_shapes(self, path: Path) -> None:
+        taken = {entry.name: tuple(entry.shape[1:]) for entry in self._session.get_inputs()}
+        given = {entry.name: tuple(entry.shape[1:]) for entry in self._session.get_outputs()}
+        if taken != {TENSORS: INPUT_SHAPE} or given.get(ANSWERS) != (self._outputs,):
+            raise ModelUnavailableError(
+                f"The network in {path} takes {taken} and gives {given}; wanted is one from "
+                f"{TENSORS} of {INPUT_SHAPE} to {ANSWERS} of {(self._outputs,)}. Export it anew."
+            )
+        self._names = set(given)
+
+    def _run(self, output: str, batch: Tensor) -> NDArray[np.float32]:
+        if output not in self._names:
+            raise ModelUnavailableError(NO_SIGMOID)
+        # One by one: so the memory that is kept for the next pass never depends on the batch.
+        return np.concatenate([self._run_one(output, batch[i : i + 1]) for i in range(len(batch))])
+
+    def _run_one(self, output: str, tensors: Tensor) -> NDArray[np.float32]:
+        return self._session.run([output], {TENSORS: tensors}, self._only_what_is_asked)[0]
+
+    def _width(self) -> int:
+        return self._outputs
+
+
+def _options(onnxruntime: Any) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = _threads()
+    options.log_severity_level = 3  # errors; they are raised, too
+    # Its threads wait busily for more work, but not once a pass has ended: another network may
+    # follow, or the next picture be decoded.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+def _threads() -> int:
+    """As many as there are cores for this process, or as the usual variable says."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
