@@ -38,5 +38,5 @@ def test_no_module_deserialises_code(module: str) -> None:
 
 
 def test_models_are_loaded_in_safe_mode() -> None:
-    loads = [call for name, call in calls(TREES["models/network.py"]) if name == "load_model"]
+    loads = [call for name, call in calls(TREES["models/keras_network.py"]) if name == "load_model"]
     assert [keywords(call).get("safe_mode") for call in loads] == ["True"]

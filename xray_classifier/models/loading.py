@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.files import sha256_of
@@ -22,9 +22,7 @@ from xray_classifier.models.network import Network
 from xray_classifier.models.onnx_network import OnnxNetwork
 from xray_classifier.models.spec import ModelSpec, read_spec
 from xray_classifier.paths import MODEL_FOLDER
-
-if TYPE_CHECKING:
-    from xray_classifier.models.gate import GateSpec
+from xray_classifier.records.export import OnnxFacts
 
 DEFAULT_MODEL = "default"
 MODEL_SUFFIXES = (".keras", ".h5")
@@ -34,6 +32,22 @@ RUNTIMES = (AUTO, ONNX, KERAS)
 RUNTIME_VARIABLE = "XRAY_CLASSIFIER_RUNTIME"
 
 _log = logging.getLogger(__name__)
+
+
+class NetworkFacts(Protocol):
+    """What the facts of a model and those of the gate say alike."""
+
+    @property
+    def file(self) -> str:
+        """Name of the Keras file."""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the Keras file, hexadecimal."""
+
+    @property
+    def onnx(self) -> OnnxFacts | None:
+        """The same network for ONNX Runtime."""
 
 
 def model_names(folder: Path = MODEL_FOLDER) -> list[str]:
@@ -90,7 +104,7 @@ def load_classifier(
 
 
 def open_network(
-    spec: ModelSpec | GateSpec,
+    spec: NetworkFacts,
     folder: Path,
     outputs: int,
     runtime: str | None = None,
@@ -135,7 +149,7 @@ def _choose_runtime(runtime: str | None) -> str:
     return chosen
 
 
-def _open_onnx(spec: ModelSpec | GateSpec, folder: Path, outputs: int) -> OnnxNetwork:
+def _open_onnx(spec: NetworkFacts, folder: Path, outputs: int) -> OnnxNetwork:
     """Open the ONNX file that was made from the Keras file of these facts."""
     exported = spec.onnx
     if exported is None:

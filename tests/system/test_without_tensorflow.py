@@ -1,0 +1,118 @@
+"""Nothing that judges starts TensorFlow or Keras: in processes where importing either is an error."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.places import ROOT, skip
+from tests.support.visitors import Visitor, serve
+
+HEATMAP = "Where did the model look?"
+
+NOTE = r"note: default \([0-9a-f]{8}\) is run by ONNX Runtime [\d.]+\.\n"
+
+pytestmark = pytest.mark.data
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which both frameworks cannot be imported."""
+    folder = tmp_path_factory.mktemp("blocked")
+    for name in ("tensorflow", "keras"):
+        (folder / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')\n")
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+def command(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "xray_classifier", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_frameworks_cannot_be_imported_there(environment: dict[str, str]) -> None:
+    done = command(environment, "predict", "--runtime", "keras", "README.md")
+    assert done.returncode != 0
+    assert "was imported" in done.stderr
+
+
+def test_predict_of_one_file(environment: dict[str, str], original: Path) -> None:
+    done = command(environment, "predict", original)
+    assert (done.returncode, done.stdout.splitlines()[-1].split()[0]) == (0, "normal")
+    assert re.fullmatch(NOTE, done.stderr), "nothing but our own line"
+
+
+def test_predict_of_a_folder_with_what_is_unreadable(
+    environment: dict[str, str], original: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.jpeg").symlink_to(original)
+    (tmp_path / "b.jpeg").write_bytes(b"no image")
+    done = command(environment, "predict", tmp_path)
+    assert done.returncode == 1
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["normal", "unreadable"]
+    assert re.fullmatch(NOTE, done.stderr)
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_predict_of_an_archive(
+    environment: dict[str, str], original: Path, tmp_path: Path, engine: str
+) -> None:
+    if engine == "ray" and importlib.util.find_spec("ray") is None:
+        skip("Ray is missing: pip install -r requirements-ray.txt")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.jpeg").symlink_to(original)
+    out = tmp_path / "rows.parquet"
+    workers = ["--workers", 1] if engine == "ray" else []
+    done = command(
+        environment, "predict", tmp_path / "files", "--out", out, "--engine", engine, *workers
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"ok +normal +1$", done.stdout)
+
+
+def test_explain(environment: dict[str, str], original: Path, tmp_path: Path) -> None:
+    done = command(environment, "explain", original, "--out", tmp_path / "heat.png")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "heat.png").read_bytes().startswith(b"\x89PNG")
+    assert re.fullmatch(NOTE, done.stderr)
+
+
+@pytest.mark.parametrize("ending", ["pdf", "json", "dcm", "sr.dcm"])
+def test_case_report(
+    environment: dict[str, str], original: Path, tmp_path: Path, ending: str
+) -> None:
+    done = command(environment, "case-report", original, "--out", tmp_path / f"case.{ending}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / f"case.{ending}").stat().st_size > 0
+    assert re.fullmatch(NOTE, done.stderr)
+
+
+def test_page_from_first_visit_to_pdf(
+    environment: dict[str, str], original: Path, tmp_path: Path
+) -> None:
+    with serve(tmp_path, environment=environment) as server:
+        visitor = Visitor(server)
+        text = visitor.upload("a.jpeg", original.read_bytes()).text
+        assert "Normal 97.5 %" in text
+        assert re.search(r"run by ONNX Runtime [\d.]+", text)
+        assert len(visitor.switch(HEATMAP).images) == 2
+        (label,) = [label for label in visitor.seen.files if "PDF" in label]
+        assert visitor.download(label).startswith(b"%PDF")
+        visitor.leave()
+        lines = server.log.read_text().split("\n")
+    foreign = [
+        line for line in lines if line.strip() and "URL" not in line and "You can" not in line
+    ]
+    assert foreign == []
