@@ -19,9 +19,7 @@ import pytest
 
 from tests.support.pictures import encoded
 from tests.support.places import ROOT, skip
-from tests.support.stand_ins import tiny_model
-from xray_classifier.files import sha256_of
-from xray_classifier.models.spec import ModelSpec, write_spec
+from tests.support.stand_ins import save_tiny
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras
@@ -41,10 +39,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_bytes(encoded(np.full((40, 50), 6 * number, np.uint8)))
     (folder / "files" / "0" / "empty.png").write_bytes(b"")
     (folder / "files" / os.fsdecode(b"\xff.png")).write_text("no image")
-    model = folder / "tiny.keras"
-    tiny_model().save(model)
-    spec = ModelSpec("tiny", "Tiny", model.name, sha256_of(model), model.stat().st_size)
-    write_spec(spec, folder / "tiny.json")
+    save_tiny(folder)
     return folder
 
 

@@ -10,6 +10,8 @@ from xray_classifier.models.network import LOGITS, Network
 from xray_classifier.models.operating_point import OperatingPoint
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
     from numpy.typing import NDArray
 
@@ -24,8 +26,9 @@ class BrightnessNetwork(Network):
     batch_size = 16
 
     def _run(self, output: str, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        logits = 8 * batch.mean(axis=(1, 2)) - 4
-        return logits if output == LOGITS else 1 / (1 + np.exp(-logits))
+        logits = 8 * batch.mean(axis=(1, 2), dtype=np.float64) - 4
+        outputs = logits if output == LOGITS else 1 / (1 + np.exp(-logits))
+        return outputs.astype(np.float32)
 
     def _width(self) -> int:
         return 1
@@ -45,6 +48,19 @@ def tiny_model() -> Any:
     )
     model.set_weights([np.array([[8.0]]), np.array([-4.0])])
     return model
+
+
+def save_tiny(folder: Path) -> Path:
+    """Write the tiny model with its JSON, and as ONNX: processes start with that in no time."""
+    from tests.support.tensors import flat
+    from xray_classifier.models.saving import save_model
+    from xray_classifier.models.spec import ModelSpec, write_spec
+    from xray_classifier.training.onnx_export import export_network
+
+    path = folder / "tiny.keras"
+    save_model(tiny_model(), ModelSpec("tiny", "Tiny", path.name), path, write_spec)
+    export_network(str(path), flat(0.25, 0.75))
+    return path
 
 
 class TinyGate:

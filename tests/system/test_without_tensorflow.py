@@ -1,4 +1,4 @@
-"""Nothing that judges starts TensorFlow or Keras: in processes where importing either is an error."""
+"""Nothing that judges starts TensorFlow or Keras: in processes that cannot import them."""
 
 from __future__ import annotations
 
