@@ -154,3 +154,13 @@ def test_recipe_states_settings_that_belong_together_row_by_row(folder: Path) ->
         "| augmentation: zoom per axis | 0.8 to 1.2 |",
         "| augmentation: text chance | 0.3 |",
     ]
+
+
+def test_onnx_file_is_named_with_how_near_its_answers_are(folder: Path) -> None:
+    spec = read_spec(folder / "default.json")
+    assert spec.onnx
+    onnx = replace(spec.onnx, images=321, largest_difference=3e-6)
+    write_spec(replace(spec, onnx=onnx), folder / "default.json")
+    assert "on 321 radiographs no answer differs by more than 3.0e-06" in render_card(folder)
+    write_spec(replace(spec, onnx=None), folder / "default.json")
+    assert "ONNX" not in render_card(folder)

@@ -201,7 +201,9 @@ def Mirror() -> Any:  # noqa: N802  # a class, once Keras is there
 def test_layers_that_the_converter_fails_at_alone_are_right(tmp_path: Path, name: str) -> None:
     """Constants taken for inputs; 230 pixels made 199 instead of 200; a flip of a dozen nodes."""
     network, exported = converted(tmp_path, *build(name))
-    np.testing.assert_allclose(network.logits(noise()), exported.logits(noise()), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        network.logits(noise()), exported.logits(noise()), rtol=1e-5, atol=1e-6
+    )
     assert np.ptp(network.logits(noise())) > 0
 
 

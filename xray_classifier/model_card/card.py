@@ -101,6 +101,7 @@ class Card:
         rows = [
             ("name", f"`{spec.name}`, {spec.title}"),
             ("file", f"`{spec.file}`, {spec.bytes / 1e6:.1f} MB, sha256 `{spec.sha256}`"),
+            *_onnx_row(spec),
             ("trained", f"{training.date}, seed {training.seed}"),
             ("made with", versions),
             ("input", "(500, 500, 1), grey, float32 in [0, 1]"),
@@ -247,3 +248,17 @@ def geometry(path: Path) -> str:
             case "Conv2D":
                 break
     return ", ".join(steps)
+
+
+def _onnx_row(spec: ModelSpec) -> list[tuple[str, str]]:
+    """Say which file judging runs, and that it is the same network; nothing if there is none."""
+    if spec.onnx is None:
+        return []
+    return [
+        (
+            "the same for ONNX Runtime",
+            f"`{spec.onnx.file}`, {spec.onnx.bytes / 1e6:.1f} MB, sha256 `{spec.onnx.sha256}`; on "
+            f"{spec.onnx.images} radiographs no answer differs by more than "
+            f"{spec.onnx.largest_difference:.1e}",
+        )
+    ]
