@@ -26,11 +26,22 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, bundled, compressed, dicom, image_of
+from tests.support.dicom_files import (
+    BIRTH,
+    IDENTIFIER,
+    NAME,
+    bundled,
+    compressed,
+    dicom,
+    image_of,
+    shades,
+    table_item,
+)
 from tests.support.pictures import encoded, gradient
 from tests.support.places import ROOT
 from xray_classifier.dicom.decode import is_dicom
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.inputs.decoding import decode
 
 # Recognition
@@ -137,6 +148,49 @@ def test_dicom_made_from_a_jpeg_gets_its_probability(data: Path) -> None:
         expected = classify(jpeg, classifier).probability
         found = {name: classify(file, classifier).probability for name, file in versions(jpeg)}
         assert found == pytest.approx(dict.fromkeys(found, expected), abs=0.02), path.name
+
+
+@pytest.mark.data
+def test_headers_that_contradict_their_pixels_get_the_answer_of_the_picture(data: Path) -> None:
+    from xray_classifier.inference.pipeline import classify
+    from xray_classifier.models.gate import load_gate
+    from xray_classifier.models.loading import load_classifier
+
+    path = data / "originals" / "NORMAL" / "IM-0453-0001.jpeg"
+    with Image.open(path) as opened:
+        grey = np.asarray(opened.convert("L").resize((900, 700)))
+    deep = (grey.astype(np.uint32) * 4095 // 255).astype(np.uint16)
+    ramp = np.arange(4096, dtype="<u2").tobytes()
+    windowed: dict[str, Any] = {"WindowCenter": 2048, "WindowWidth": 4096}
+    files = {
+        "422": dicom(np.dstack([grey] * 3), PhotometricInterpretation="YBR_FULL_422"),
+        "no frames": dicom(deep, BitsStored=12, NumberOfFrames=0),
+        "few bits": dicom(deep, BitsStored=12, VOILUTSequence=[table_item([4096, 0, 8], ramp)]),
+        "no entries": dicom(
+            deep, BitsStored=12, VOILUTSequence=[table_item([4096, 0, 12], b"")], **windowed
+        ),
+        "wrong sign": dicom(deep, BitsStored=12, PixelRepresentation=1),
+        "too few bits": dicom(deep, BitsStored=8),
+    }
+    classifier, gate = load_classifier(), load_gate()
+    expected = classify(encoded(grey), classifier, gate)
+    assert expected.status == "ok"
+    for name, file in files.items():
+        found = classify(file, classifier, gate)
+        assert found.probability == pytest.approx(expected.probability, abs=0.005), name
+        assert found.warnings == expected.warnings, name
+
+
+# Guesses
+
+
+def test_guesses_are_warned_of_after_what_the_header_says() -> None:
+    tags: dict[str, Any] = {"VOILUTSequence": [table_item([256, 0, 8], b"")], "PatientAge": "045Y"}
+    deep = shades(12)
+    found = decode(dicom(deep, BitsStored=99, HighBit=11, **tags))
+    assert found.warnings == ("age_outside_1_to_5", "pixels_guessed", "greys_guessed")
+    np.testing.assert_array_equal(found.image, image_of(dicom(deep, BitsStored=12)))
+    assert {"pixels_guessed", "greys_guessed"} <= WARNINGS.keys()
 
 
 # Privacy

@@ -138,6 +138,25 @@ def lookup_table(entries: Sequence[int], first: int = 0, bits: int = 16) -> Data
     return item
 
 
+def table_item(descriptor: Sequence[int] | None, data: bytes | None, kind: str = "OW") -> Dataset:
+    """The same, word by word, for tables that are wrong; None leaves an element out."""
+    item = Dataset()
+    if descriptor is not None:
+        item.add_new("LUTDescriptor", "US", list(descriptor))
+    if data is not None:
+        item.add_new("LUTData", kind, data)
+    return item
+
+
+def shades(bits: int = 8, height: int = 60, width: int = 80) -> NDArray[Any]:
+    """A drawn picture with the soft edges and the grain of a radiograph, over all of its range."""
+    rows, columns = np.mgrid[:height, :width] / width
+    soft = np.sin(7 * rows + 3 * np.sin(5 * columns)) * np.cos(6 * columns)
+    grain = np.random.default_rng(6).normal(0, 0.01, soft.shape)
+    share = np.clip((soft - soft.min()) / np.ptp(soft) + grain, 0, 1)
+    return np.round(share * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+
+
 def rle_frame(planes: Sequence[NDArray[np.uint8]]) -> bytes:
     """Compress byte planes, the highest byte of each channel first, as RLE."""
     segments = [
