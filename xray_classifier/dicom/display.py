@@ -209,9 +209,10 @@ def _look_up(values: Values, table: LookupTable, used: Mask) -> Values:
 
 
 def _first(table: LookupTable, wanted: Values, *, below_zero: bool) -> int:
-    """The value of the first entry, which is signed where that meets more of the picture.
+    """The value of the first entry, which is signed where values are (C.11.2.1.1).
 
-    The type that the element claims is not to be trusted (C.11.2.1.1).
+    The type that the element claims is not to be trusted; where nothing of the picture is met in
+    one way, or less of one without values below 0, it is the other.
     """
     unsigned, signed = table.first, table.first - 2**16
     if unsigned < 2**15:
@@ -220,6 +221,6 @@ def _first(table: LookupTable, wanted: Values, *, below_zero: bool) -> int:
     def met(first: int) -> int:
         return int(np.count_nonzero((wanted >= first) & (wanted < first + len(table.entries))))
 
-    if met(signed) == met(unsigned):
-        return signed if below_zero else unsigned
-    return max(signed, unsigned, key=met)
+    if below_zero:
+        return signed if met(signed) or not met(unsigned) else unsigned
+    return signed if met(signed) > met(unsigned) else unsigned
