@@ -131,7 +131,7 @@ def voi_tags(rng: Generator, low: int, high: int) -> dict[str, Any]:
         return {}
     if kind == 1:
         first = int(np.clip(rng.integers(low, high), -(2**15), 2**15 - 2))
-        last = int(min(first + rng.integers(2, 255), 2**15 - 1))
+        last = min(first + int(rng.integers(2, 255)), 2**15 - 1)
         return {"VOILUTSequence": [curve(rng, first, last, DEPTHS[rng.integers(len(DEPTHS))])]}
     function = str(rng.choice(["LINEAR", "LINEAR_EXACT", "SIGMOID", ""]))
     width = round(float(rng.uniform(1, 1.5 * (high - low))), 2)

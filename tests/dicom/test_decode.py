@@ -26,6 +26,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
+from tests.support import hostile_dicom
 from tests.support.dicom_files import (
     BIRTH,
     IDENTIFIER,
@@ -286,6 +287,27 @@ def test_flipped_bytes_give_an_image_or_a_refusal(name: str) -> None:
             assert image.ndim == 2
         slowest = max(slowest, time.process_time() - start)
     assert slowest < 2
+
+
+def test_random_headers_give_an_image_or_a_refusal() -> None:
+    outcomes = set()
+    slowest = 0.0
+    for name, file in hostile_dicom.headers():
+        assert isinstance(file, bytes)
+        start = time.process_time()
+        try:
+            found = decode(file)
+        except UnreadableImageError as error:
+            assert str(error).endswith("."), name  # noqa: PT017 - either outcome is right
+            outcomes.add(str(error)[:40])
+        else:
+            assert found.image.dtype == np.uint8
+            assert found.image.shape == (60, 80), name
+            outcomes.add(" ".join(found.warnings))
+        slowest = max(slowest, time.process_time() - start)
+    assert slowest < 2
+    assert len(outcomes) > 10, "most headers break at the same place"
+    assert {"", "greys_guessed"} <= outcomes
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])

@@ -141,8 +141,8 @@ def test_a_table_that_is_lost_makes_the_greys_a_guess(name: str, *, lost: bool) 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no descriptor", "is described by 0 numbers instead of 3"),
-        ("half a descriptor", "is described by 2 numbers instead of 3"),
+        ("no descriptor", "has a descriptor of 0 numbers instead of 3"),
+        ("half a descriptor", "has a descriptor of 2 numbers instead of 3"),
         ("too few entries", "has 100 entries of 256"),
     ],
 )

@@ -13,6 +13,7 @@ from xray_classifier.dicom.evidence import (
     are_words,
     is_grey,
     is_luma_and_chroma,
+    is_thrice,
     settle_depth,
     usual_depth,
 )
@@ -172,6 +173,16 @@ def test_planes_of_a_colour_picture_are_what_the_header_says(*, said: bool) -> N
     top = colours.copy()
     top[SIDE // 3 :] = 0  # the rest is the same in all channels, in either reading
     assert are_planes(top.ravel(), said) == said
+
+
+def test_three_equal_channels_are_told_from_others() -> None:
+    grey = chest(8)
+    thrice = channels(grey, grey, grey)
+    assert is_thrice(thrice.ravel())
+    assert is_thrice(np.moveaxis(thrice, 2, 0).ravel())
+    assert not is_thrice(np.zeros(300, np.uint8))
+    for other in (channels(grey, grey, grey ^ 1), channels(grey, grey[::-1], grey)):
+        assert not is_thrice(other.ravel())
 
 
 @pytest.mark.parametrize("bits", BITS)

@@ -74,6 +74,8 @@ LENGTHS: dict[str, Callable[[], bytes]] = {
         YCBCR, "YBR_FULL_422", SamplesPerPixel=1, PixelData=subsampled()
     ),
     "one value, three stored": lambda: dicom(THRICE, SamplesPerPixel=1),
+    "grey of one value, three stored": lambda: dicom(GREY, PixelData=THRICE.tobytes()),
+    "grey of one value, three planes stored": lambda: dicom(GREY, **PLANES),
     "three values, one stored": lambda: dicom(GREY, SamplesPerPixel=3),
     "grey stored three times": lambda: photometric(THRICE, "MONOCHROME2"),
     "grey stored as YBR": lambda: photometric(YCBCR, "MONOCHROME2"),
@@ -326,8 +328,10 @@ def test_stream_of_unsigned_values_is_read_as_such() -> None:
     assert_shown_deep(dicom(DEEP, JPEGLSLossless, frame, BitsStored=12, PixelRepresentation=1))
 
 
-@pytest.mark.parametrize("frame", [JPEG_LS, J2K, JP2])
-@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless])
+@pytest.mark.parametrize("frame", [JPEG_LS, J2K, JP2, rle_frame([GREY])])
+@pytest.mark.parametrize(
+    "syntax", [JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless, RLELossless]
+)
 def test_stream_tells_its_compression(syntax: UID, frame: bytes) -> None:
     assert_shown(dicom(GREY, syntax, frame))
 

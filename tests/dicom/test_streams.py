@@ -26,6 +26,7 @@ from xray_classifier.dicom.streams import (
     fragments,
     read_claim,
 )
+from xray_classifier.errors import UnreadableImageError
 
 GREY, DEEP = shades(), shades(12)
 COLOURS = np.dstack([GREY, GREY[::-1], GREY])
@@ -71,10 +72,27 @@ def test_rle_says_only_how_many_segments_it_has() -> None:
     assert count_segments(frame) == 3
 
 
-@pytest.mark.parametrize("stream", [b"\xff\xd8\xff\xda" + bytes(20), b"\xff\xd8", b"junk", b""])
-def test_what_is_no_stream_is_damage(stream: bytes) -> None:
-    with pytest.raises(ValueError, match="no frame header|not found"):
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGBaseline8Bit, JPEG2000Lossless])
+def test_rle_is_told_by_its_header(syntax: str) -> None:
+    assert read_claim(rle_frame([GREY] * 3), syntax) is None
+
+
+@pytest.mark.parametrize("stream", [b"\xff\xd8\xff\xda" + bytes(20), b"\xff\xd8"])
+def test_a_jpeg_without_a_frame_is_damage(stream: bytes) -> None:
+    with pytest.raises(ValueError, match="no frame header"):
         read_claim(stream, JPEGBaseline8Bit)
+
+
+@pytest.mark.parametrize("segments", [0, 1, 2, 16, 2**31])
+@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEG2000Lossless])
+def test_what_is_no_stream_is_refused_by_its_tag(syntax: str, segments: int) -> None:
+    for junk in (b"junk", b"", struct.pack("<L", segments) + bytes(100)):
+        with pytest.raises(UnreadableImageError, match=r"neither JPEG, .* \(0002,0010\) says"):
+            read_claim(junk, syntax)
+
+
+def test_junk_before_jpeg_2000_is_left_out() -> None:
+    assert read_claim(b"\0\0" + j2k(GREY), JPEG2000Lossless) == read_claim(j2k(GREY), RLELossless)
 
 
 # Fragments

@@ -96,7 +96,7 @@ def test_a_table_without_entries_is_none(descriptor: list[int] | None) -> None:
 
 @pytest.mark.parametrize(("descriptor", "count"), [(None, 0), ([16], 1), ([16, 0], 2)])
 def test_entries_without_a_descriptor_are_damage(descriptor: list[int] | None, count: int) -> None:
-    message = rf"in its Table \(0028,3010\) is described by {count} numbers instead of 3"
+    message = rf"in its Table \(0028,3010\) has a descriptor of {count} numbers instead of 3"
     with pytest.raises(UnreadableImageError, match=message):
         table(descriptor, bytes(CURVE))
 

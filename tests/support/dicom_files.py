@@ -168,8 +168,8 @@ def rle_frame(planes: Sequence[NDArray[np.uint8]]) -> bytes:
     return struct.pack("<16L", *header) + b"".join(segments)
 
 
-def compressed() -> dict[UID, bytes]:
-    """The drawn image of 12 bits (8 in baseline JPEG) as a file of each compression."""
+def compressed_frames() -> dict[UID, bytes]:
+    """The drawn image of 12 bits (8 in baseline JPEG) in each compression."""
     deep = gradient().astype(np.uint16) * 16
     high, low = (deep >> 8).astype(np.uint8), (deep & 255).astype(np.uint8)
     frames = {
@@ -180,9 +180,15 @@ def compressed() -> dict[UID, bytes]:
         JPEGLSLossless: imagecodecs.jpegls_encode(deep),
         JPEG2000Lossless: imagecodecs.jpeg2k_encode(deep, 0, codecformat="j2k", bitspersample=12),
         RLELossless: rle_frame([high, low]),
+        JPEGBaseline8Bit: imagecodecs.jpeg8_encode(gradient(), 98),
     }
-    files = {
-        syntax: dicom(deep, syntax, bytes(frame), BitsStored=12) for syntax, frame in frames.items()
-    }
-    baseline = bytes(imagecodecs.jpeg8_encode(gradient(), 98))
+    return {syntax: bytes(frame) for syntax, frame in frames.items()}
+
+
+def compressed() -> dict[UID, bytes]:
+    """The same as files."""
+    deep = gradient().astype(np.uint16) * 16
+    frames = compressed_frames()
+    baseline = frames.pop(JPEGBaseline8Bit)
+    files = {syntax: dicom(deep, syntax, frame, BitsStored=12) for syntax, frame in frames.items()}
     return files | {JPEGBaseline8Bit: dicom(gradient(), JPEGBaseline8Bit, baseline)}

@@ -1,8 +1,9 @@
 """A DICOM file to a radiograph: the way through this folder, one step after the other.
 
 `reader` finds the elements, `header` reads the facts in them once and refuses what is no chest
-radiograph, `pixels` unpacks the stored pixels and `display` makes them grey. pydicom is imported
-with the first DICOM file, so other formats do not wait for it.
+radiograph, `pixels` unpacks the stored pixels and `display` makes them grey. Where the facts
+contradict the pixels or each other, `reconcile`, `evidence` and `tables` say what holds. pydicom
+is imported with the first DICOM file, so other formats do not wait for it.
 
 Names, identifiers and dates of a patient are neither logged nor kept, nor part of any message:
 errors from below are not chained, since their texts may quote the header.

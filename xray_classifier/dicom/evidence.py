@@ -176,6 +176,19 @@ def are_planes(flat: NDArray[Any], said: bool | None) -> bool:
     return in_planes < in_pixels
 
 
+def is_thrice(flat: NDArray[Any]) -> bool:
+    """Whether values are three equal channels of a grey picture, by pixel or by plane.
+
+    Args:
+        flat: all values, shape (3 * pixels,).
+    """
+    pixels, planes = flat.reshape(-1, 3), flat.reshape(3, -1).T
+    return any(
+        (channels[:, :1] == channels[:, 1:]).all() and np.ptp(channels[:, 0]) > 0
+        for channels in (pixels, planes)
+    )
+
+
 def _difference(one: NDArray[Any], other: NDArray[Any] | int) -> float:
     """The mean difference."""
     return float(np.abs(one.astype(np.int32) - other).mean())

@@ -39,7 +39,10 @@ _NATIVE = {
 }
 _MAX_JPEG_2000 = 16 * 2**20  # bytes; OpenJPEG decodes some 6 MB a second on a core
 _END = b"\xff\xd9"  # of a JPEG, JPEG-LS or JPEG 2000 stream
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue
+_SCAN = b"\xff\xda"
+_MOST_SCANS = 16  # of a JPEG that is decoded twice
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, of red, green and blue
+_ROWS = 256  # that are weighted at once, in 8 bytes a value
 _END_REACH = 16  # bytes; one of padding may stand behind the end, some writers leave more
 
 
@@ -144,7 +147,8 @@ def _jpeg(stream: bytes, claim: Claim, layout: Layout) -> StoredPixels:
     # Without a marker libjpeg takes three components for YCbCr, whatever the header says.
     marked = b"JFIF\0" in stream[:64] or b"Adobe" in stream[:1024]
     source = "RGB" if layout.photometric == RGB and not marked else None
-    if source or b"Adobe" in stream[:1024]:  # a header or marker may say RGB without being right
+    says_rgb = source is not None or b"Adobe" in stream[:1024]  # and may be wrong
+    if says_rgb and stream.count(_SCAN) <= _MOST_SCANS:
         untouched = imagecodecs.jpeg8_decode(stream, colorspace="RGB", outcolorspace="RGB")
         if is_luma_and_chroma(untouched, claim.precision):
             return _from_stream(np.ascontiguousarray(untouched[..., 0]), layout, claim)
@@ -247,10 +251,11 @@ def _in_grey(stored: StoredPixels, layout: Layout) -> StoredPixels:
         return stored
     if chroma or is_grey(values, stored.bits):
         return replace(stored, values=np.ascontiguousarray(values[..., 0]))
-    luma = np.zeros(values.shape[:2], np.float32)
-    for channel, weight in enumerate(_LUMA):
-        luma += values[..., channel] * np.float32(weight)
-    return replace(stored, values=np.round(luma).astype(values.dtype), guessed=True)
+    luma = np.empty(values.shape[:2], values.dtype)
+    for start in range(0, len(values), _ROWS):
+        rows = slice(start, start + _ROWS)
+        luma[rows] = np.round(values[rows] @ _LUMA)
+    return replace(stored, values=luma, guessed=True)
 
 
 _DECODERS: dict[str, Callable[[bytes, Claim, Layout], StoredPixels]] = {

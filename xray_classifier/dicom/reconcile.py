@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pydicom.uid import RLELossless
+import numpy as np
 
-from xray_classifier.dicom.evidence import are_words
+from xray_classifier.dicom.evidence import are_words, is_thrice
 from xray_classifier.dicom.layout import (
     NEGATIVE,
     ONE_SAMPLE,
@@ -119,16 +119,21 @@ def _settle_length(said: Layout, raw: bytes) -> Layout:
     if said.length != len(raw) or not readings or best.wrong > _MOST_WRONG:
         _check_tags(said, own)  # the file breaks off, or its length tells nothing
         return own.layout
-    with_more_behind = _is_sound(own.layout) and len(raw) > own.layout.needed
-    if best is own or not with_more_behind or best.wrong <= own.wrong:
-        return best.layout
-    if best.wrong > own.wrong + 1:
+    more_behind = _is_sound(own.layout) and len(raw) > own.layout.needed
+    if more_behind and best.wrong > own.wrong and not _is_proven(best.layout, own.layout, raw):
         return own.layout
-    if best.layout.allocated == own.layout.allocated:
-        return best.layout
-    shape = (said.rows, said.columns, best.layout.samples)
-    words = are_words(raw, shape, "<" if said.little_endian else ">")
-    return best.layout if words else own.layout
+    return best.layout
+
+
+def _is_proven(layout: Layout, own: Layout, raw: bytes) -> bool:
+    """Whether values speak for a layout that takes all bytes, rather than that of the tags."""
+    if layout.allocated > own.allocated:
+        shape = (layout.rows, layout.columns, layout.samples)
+        return are_words(raw, shape, "<" if layout.little_endian else ">")
+    if layout.samples > own.samples:
+        kind = np.dtype(f"u{layout.allocated // 8}")
+        return is_thrice(np.frombuffer(raw[: layout.needed], kind))
+    return True  # twice as much chroma: nobody leaves as many bytes behind
 
 
 def _is_sound(layout: Layout) -> bool:
@@ -142,7 +147,7 @@ def _settle_stream(said: Layout, raw: bytes) -> Layout:
     try:
         stream = beginning(raw)
         claim = read_claim(stream, said.syntax)
-        segments = count_segments(stream) if said.syntax == RLELossless else 0
+        segments = 0 if claim else count_segments(stream)
     except Exception:  # damaged, which will be found again and said  # noqa: BLE001
         claim, segments = None, 0
     samples, photometric, allocated = said.samples, said.photometric, said.allocated

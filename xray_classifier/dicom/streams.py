@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydicom import uid
 from pydicom.encaps import generate_fragments, parse_basic_offsets
 
+from xray_classifier.errors import UnreadableImageError
 from xray_classifier.imaging.limits import MeteredStream
 
 JPEG, JPEG_LS, JPEG_2000, RLE = "JPEG", "JPEG-LS", "JPEG 2000", "RLE"
@@ -97,20 +98,40 @@ def read_claim(stream: bytes, syntax: str) -> Claim | None:
     """Read what a stream of JPEG, JPEG-LS or JPEG 2000 says; its first bytes tell which it is.
 
     Returns:
-        None for RLE, which says nothing of all this, and for what is none of them.
+        None for RLE, which says nothing of all this.
 
     Raises:
+        UnreadableImageError: none of them.
         Exception: of many kinds, where the stream is damaged.
     """
-    if KINDS.get(syntax) == RLE:
-        return None
     if stream.startswith(_JPEG_START):
         return _jpeg_claim(stream)
-    return _jpeg_2000_claim(stream, stream.index(JPEG_2000_START, 0, _REACH))
+    if stream.startswith((JPEG_2000_START, _JP2_START)):
+        return _jpeg_2000_claim(stream)
+    if KINDS.get(syntax) == RLE or _is_rle(stream):
+        return None
+    if KINDS.get(syntax) == JPEG_2000 and JPEG_2000_START in stream[:_REACH]:
+        return _jpeg_2000_claim(stream)
+    raise UnreadableImageError(
+        "The DICOM file contradicts itself: its compressed pixels are neither JPEG, JPEG-LS, JPEG "
+        "2000 nor RLE, its Transfer Syntax UID (0002,0010) says otherwise. Export the radiograph "
+        "again."
+    )
 
 
-def _jpeg_2000_claim(stream: bytes, start: int) -> Claim:
+def _is_rle(stream: bytes) -> bool:
+    """Whether a stream begins with the header of RLE: where each of its segments begins."""
+    if len(stream) < 64:
+        return False
+    segments, *offsets = struct.unpack_from("<16L", stream)
+    used, unused = offsets[:segments], offsets[segments:]
+    rising = used == sorted(set(used)) and used[:1] == [64] and used[-1] < len(stream)
+    return 0 < segments < 16 and rising and not any(unused)
+
+
+def _jpeg_2000_claim(stream: bytes) -> Claim:
     """Read the segments SIZ and COD (T.800 A.5.1, A.6.1)."""
+    start = stream.index(JPEG_2000_START)
     length, _, x, y, x0, y0, *_, components, precision = struct.unpack_from(
         ">HH8IHB", stream, start + 4
     )

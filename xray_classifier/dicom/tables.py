@@ -91,8 +91,8 @@ def _read(elements: Elements, name: str, descriptor: str, columns: tuple[str, ..
     words = elements.words(descriptor)
     if words.size < 3:
         raise UnreadableImageError(
-            f"The DICOM file is damaged or incomplete: the lookup table in its {name} is described "
-            f"by {words.size} numbers instead of 3. Export it again."
+            f"The DICOM file is damaged or incomplete: the lookup table in its {name} has a "
+            f"descriptor of {words.size} numbers instead of 3. Export it again."
         )
     announced, first, depth = (int(word) for word in words[:3])
     count = announced or MAX_ENTRIES
