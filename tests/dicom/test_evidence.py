@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from tests.support.dicom_files import shades
 from xray_classifier.dicom.evidence import (
@@ -76,7 +78,8 @@ def test_more_bits_than_the_header_says_are_found(said: int, bits: int) -> None:
 def test_an_overlay_in_unused_bits_is_none_of_the_value(bits: int, plane: int) -> None:
     whole = chest(bits).astype(np.uint16) | plane
     written = np.where(text(), whole, chest(bits))
-    for cells in (whole, written):
+    alone = np.where(text(), plane, 0).astype(np.uint16)
+    for cells in (whole, written, alone):
         assert settle_depth(cells, Depth(bits)) == Depth(bits)
 
 
@@ -93,6 +96,20 @@ def test_text_and_sharp_borders_are_not_taken_for_a_sign(bits: int, share: float
         assert settle_depth(cells.astype(dark.dtype), Depth(bits)) == Depth(bits)
         turned = cells.astype(dark.dtype) ^ 2 ** (bits - 1)
         assert settle_depth(turned, Depth(bits, 0, signed=True)) == Depth(bits, 0, signed=True)
+
+
+@pytest.mark.data
+def test_sound_headers_of_radiographs_are_left(data: Path) -> None:
+    for path in sorted((data / "originals").rglob("*.jpeg")):
+        with Image.open(path) as opened:
+            share = np.asarray(opened.convert("L"), np.float64) / 255
+        for grey in (share, 1 - share, np.where(share > 0.95, 1, share * 0.3), share / 2 + 0.5):
+            for bits in BITS:
+                unsigned = np.round(grey * (2**bits - 1)).astype(np.uint8 if bits == 8 else "<u2")
+                turned = unsigned ^ 2 ** (bits - 1)
+                assert settle_depth(unsigned, Depth(bits)) == Depth(bits), (path.name, bits)
+                said = Depth(bits, 0, signed=True)
+                assert settle_depth(turned, said) == said, (path.name, bits)
 
 
 def test_noise_proves_nothing() -> None:
@@ -113,6 +130,14 @@ def test_values_at_the_top_are_left_there() -> None:
     assert settle_depth(high, Depth(12, 4)) == Depth(12, 4)
     marked = high | text()
     assert settle_depth(marked, Depth(12, 4)) == Depth(12, 4)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_values_that_stand_at_the_top_are_found_there(bits: int) -> None:
+    high = chest(bits).astype(np.uint16) << (16 - bits)
+    assert settle_depth(high, Depth(bits)) == Depth(bits, 16 - bits)
+    low = signed(bits, extended=False).astype(np.uint16) << (16 - bits)
+    assert settle_depth(low, Depth(bits, 0, signed=True)) == Depth(bits, 16 - bits, signed=True)
 
 
 @pytest.mark.parametrize("shift", [1, 2, 4])

@@ -191,6 +191,15 @@ def test_high_bit_is_the_usual_one_if_the_values_say_so(high: int) -> None:
     assert_shown_deep(dicom(DEEP, BitsStored=12, HighBit=high))
 
 
+def test_values_at_the_top_are_found_without_their_high_bit() -> None:
+    window: dict[str, Any] = {"BitsStored": 12, "WindowCenter": 1000, "WindowWidth": 700}
+    high = (DEEP << 4).astype(np.uint16)
+    assert_shown(dicom(high, **window), image_of(dicom(DEEP, **window)))
+    frame = bytes(imagecodecs.jpegls_encode(high))
+    stream = dicom(high, JPEGLSLossless, frame, **window)
+    assert_shown(stream, image_of(dicom(DEEP, **window)))
+
+
 @pytest.mark.parametrize("stored", [0, 17, 24, 255])
 def test_impossible_bits_stored_are_guessed_with_a_warning(stored: int) -> None:
     found = decode(dicom(DEEP, BitsStored=stored, HighBit=11))

@@ -18,7 +18,7 @@ USUAL_DEPTHS = (8, 10, 12, 14, 16)
 _PIXELS = 2**18
 """So many, in rows spread over the picture, are looked at."""
 
-_CLEARLY = 3
+_CLEARLY = 4
 """How many times larger steps are where higher bits change, if those belong to the value.
 
 There the lower bits wrap around. Where an overlay begins or ends, they change as elsewhere.
@@ -70,6 +70,9 @@ def settle_depth(cells: NDArray[Any], said: Depth) -> Depth:
         return turned
     depth = said
     if _bits_of(cells, said) > said.bits and _are_higher_bits_used(some, said.bits):
+        shift = 8 * cells.itemsize - said.bits
+        if not (cells & (2**shift - 1)).any():  # they stand at the top
+            return Depth(said.bits, shift, said.signed)
         depth = Depth(_usual(_bits_of(cells, said)), 0, said.signed)
         turned = Depth(_usual(_bits_of(cells, turned)), 0, turned.signed)
     return turned if _is_sign_proven(some, turned) else depth
@@ -103,14 +106,13 @@ def _bits_of(cells: NDArray[Any], depth: Depth) -> int:
 
 def _are_higher_bits_used(cells: NDArray[Any], bits: int) -> bool:
     """Whether bits above `bits` belong to the values; else they hold an overlay (PS3.5 8.1.1)."""
-    values = cells.astype(np.int32) & (2**bits - 1)
-    steps = np.abs(np.diff(values, axis=1))
-    changes = np.diff(cells >> bits, axis=1) != 0
-    if not changes.any() or changes.all():
-        return bool(changes.any())
-    wrapped = float(steps[changes].mean()) > _CLEARLY * float(steps[~changes].mean())
-    steps = steps[steps > 0]  # an even border says nothing
-    noise = steps.size > 0 and float(steps.mean()) > _NOISE * 2**bits
+    steps = np.abs(np.diff(cells.astype(np.int32) & (2**bits - 1), axis=1))
+    changes, moves = np.diff(cells >> bits, axis=1) != 0, steps > 0  # an even border says nothing
+    changed, other = steps[changes & moves], steps[~changes & moves]
+    if not changed.size or not other.size:  # all of a value stands above, or no picture below
+        return np.unique(cells >> bits).size >= _FEW_VALUES
+    wrapped = float(changed.mean()) > _CLEARLY * float(other.mean())
+    noise = float(steps[moves].mean()) > _NOISE * 2**bits
     return wrapped or (noise and _roughness(cells) < _NOISE / 2 * float(np.ptp(cells)))
 
 

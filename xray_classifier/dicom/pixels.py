@@ -203,19 +203,15 @@ def _from_cells(values: NDArray[Any], layout: Layout) -> StoredPixels:
     """Take the bits in use out of whole cells; the others may hold an overlay (8.1.1)."""
     bits, guessed = _bits(values, layout, layout.allocated)
     depth = _settled(values, Depth(bits, layout.shift, layout.signed), layout)
-    if depth.bits < layout.allocated:
-        values = values >> depth.shift & (2**depth.bits - 1)
     return _counted(values, depth, guessed=guessed)
 
 
 def _from_stream(values: NDArray[Any], layout: Layout, claim: Claim) -> StoredPixels:
     """Reconcile the depth of a compressed stream with the header: either may say too much."""
     bits, guessed = _bits(values, layout, claim.precision)
-    bits = min(bits, claim.precision)
-    if not layout.signed and int(values.max()) >> bits:
-        bits = min(usual_depth(values), claim.precision)
-    depth = _settled(values, Depth(bits, 0, layout.signed), layout)
-    values = values & (2**depth.bits - 1) if depth.signed else values
+    depth = _settled(values, Depth(min(bits, claim.precision), 0, layout.signed), layout)
+    if not depth.signed and int(values.max()) >> depth.bits + depth.shift:  # no overlay in here
+        depth = Depth(min(usual_depth(values), claim.precision))
     return _counted(values, depth, guessed=guessed)
 
 
@@ -233,8 +229,10 @@ def _settled(values: NDArray[Any], said: Depth, layout: Layout) -> Depth:
     return said if layout.photometric == PALETTE else replace(said, signed=False)
 
 
-def _counted(values: NDArray[Any], depth: Depth, *, guessed: bool = False) -> StoredPixels:
+def _counted(values: NDArray[Any], depth: Depth, *, guessed: bool) -> StoredPixels:
     """Count from the lowest value: turning the sign bit does so in two's complement."""
+    if depth.bits < 8 * values.itemsize:
+        values = values >> depth.shift & (2**depth.bits - 1)
     half = 2 ** (depth.bits - 1)
     if depth.signed:
         return StoredPixels(values ^ half, depth.bits, -half, guessed)
