@@ -53,7 +53,7 @@ CENTRE = tag_of("WindowCenter")
 
 @pytest.mark.parametrize("kind", ["DS", "LO", "UN", None])
 def test_a_bad_number_leaves_the_others(kind: str | None) -> None:
-    found = raw_elements(CENTRE, b"\\many\\ 2048 \\nan\\1e99\\-3 ", kind)
+    found = raw_elements(CENTRE, b"\\many\\ 2048 \\nan\\1e99\\-3\0", kind)
     assert found.numbers("WindowCenter") == [None, None, 2048, None, None, -3]
     assert found.number("WindowCenter") == 2048
     assert found.integer("WindowCenter") is None

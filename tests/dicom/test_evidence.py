@@ -100,7 +100,7 @@ def test_text_and_sharp_borders_are_not_taken_for_a_sign(bits: int, share: float
 
 @pytest.mark.data
 def test_sound_headers_of_radiographs_are_left(data: Path) -> None:
-    for path in sorted((data / "originals").rglob("*.jpeg")):
+    for path in sorted((data / "originals").rglob("*.jpeg"))[::3]:
         with Image.open(path) as opened:
             share = np.asarray(opened.convert("L"), np.float64) / 255
         for grey in (share, 1 - share, np.where(share > 0.95, 1, share * 0.3), share / 2 + 0.5):

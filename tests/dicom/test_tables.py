@@ -4,8 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag
 
 from tests.support.dicom_files import dataset, table_item, written
+from xray_classifier.dicom.elements import Elements, tag_of
 from xray_classifier.dicom.reader import read
 from xray_classifier.dicom.tables import INKS, LookupTable, read_palette, read_table
 from xray_classifier.errors import UnreadableImageError
@@ -92,6 +96,13 @@ def test_words_of_8_bits_are_told_by_their_length() -> None:
 def test_a_table_without_entries_is_none(descriptor: list[int] | None) -> None:
     assert table(descriptor, b"") is None
     assert table(descriptor, None) is None
+
+
+def test_a_single_byte_is_no_entry() -> None:
+    made = Dataset()
+    tag = BaseTag(tag_of("LUTData"))
+    made[tag] = RawDataElement(tag, "OB", 1, b"\7", 0, False, True)  # odd, as no writer leaves it
+    assert read_table(Elements(made, little_endian=True), "Table") is None
 
 
 @pytest.mark.parametrize(("descriptor", "count"), [(None, 0), ([16], 1), ([16, 0], 2)])

@@ -82,7 +82,8 @@ class Elements:
             and dictionary_VR(tag_of(keyword)) in _NUMBERS_IN_TEXT
         ):  # pydicom gives up all of them for a bad one
             raw = element.value or b""
-            return raw.decode("latin-1").split("\\") if len(raw) <= MAX_VALUE else []
+            values = raw.decode("latin-1").split("\\") if len(raw) <= MAX_VALUE else []
+            return [value.strip("\0 ") for value in values]
         return self._values(keyword)
 
     def _values(self, keyword: str) -> list[Any]:

@@ -106,7 +106,8 @@ def _native(raw: bytes, layout: Layout) -> NDArray[Any]:
             f"The DICOM file is incomplete: it holds {len(raw)} bytes of pixels, but by its header "
             f"{layout.needed}. Export or download it again."
         )
-    flat = np.frombuffer(raw[: layout.needed], kind).astype(kind.newbyteorder("="), copy=False)
+    flat = np.frombuffer(raw, kind, layout.needed // kind.itemsize)
+    flat = flat.astype(kind.newbyteorder("="), copy=False)
     if layout.photometric == SUBSAMPLED:  # Y1 Y2 Cb Cr for every two pixels, and Y is the luma
         return flat.reshape(-1, 4)[:, :2].reshape(layout.rows, layout.columns)
     return _in_channels(flat, layout)

@@ -132,7 +132,7 @@ def _is_proven(layout: Layout, own: Layout, raw: bytes) -> bool:
         return are_words(raw, shape, "<" if layout.little_endian else ">")
     if layout.samples > own.samples:
         kind = np.dtype(f"u{layout.allocated // 8}")
-        return is_thrice(np.frombuffer(raw[: layout.needed], kind))
+        return is_thrice(np.frombuffer(raw, kind, layout.needed // kind.itemsize))
     return True  # twice as much chroma: nobody leaves as many bytes behind
 
 

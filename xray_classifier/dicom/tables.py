@@ -66,7 +66,7 @@ def read_table(item: Elements, name: str) -> LookupTable | None:
     Raises:
         UnreadableImageError: there are entries, but no descriptor of three numbers.
     """
-    if not item.raw("LUTData"):
+    if not _has_entries(item, "LUTData"):
         return None
     return _read(item, name, "LUTDescriptor", ("LUTData",))
 
@@ -79,12 +79,16 @@ def read_palette(elements: Elements) -> LookupTable:
     """
     columns = tuple(f"{ink}PaletteColorLookupTableData" for ink in INKS)
     name = "Palette Color Lookup Tables (0028,1101 to 1203)"
-    if not all(elements.raw(column) for column in columns):
+    if not all(_has_entries(elements, column) for column in columns):
         raise UnreadableImageError(
             "The DICOM file is damaged or incomplete: its Photometric Interpretation (0028,0004) "
             f"is PALETTE COLOR, but its {name} are not all there. Export it again."
         )
     return _read(elements, name, "RedPaletteColorLookupTableDescriptor", columns)
+
+
+def _has_entries(elements: Elements, keyword: str) -> bool:
+    return len(elements.raw(keyword) or b"") > 1  # a byte is none, since lengths are even
 
 
 def _read(elements: Elements, name: str, descriptor: str, columns: tuple[str, ...]) -> LookupTable:
