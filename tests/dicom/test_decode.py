@@ -26,11 +26,23 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, bundled, compressed, dicom, image_of
+from tests.support import hostile_dicom
+from tests.support.dicom_files import (
+    BIRTH,
+    IDENTIFIER,
+    NAME,
+    bundled,
+    compressed,
+    dicom,
+    image_of,
+    shades,
+    table_item,
+)
 from tests.support.pictures import encoded, gradient
 from tests.support.places import ROOT
 from xray_classifier.dicom.decode import is_dicom
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.inputs.decoding import decode
 
 # Recognition
@@ -139,6 +151,49 @@ def test_dicom_made_from_a_jpeg_gets_its_probability(data: Path) -> None:
         assert found == pytest.approx(dict.fromkeys(found, expected), abs=0.02), path.name
 
 
+@pytest.mark.data
+def test_headers_that_contradict_their_pixels_get_the_answer_of_the_picture(data: Path) -> None:
+    from xray_classifier.inference.pipeline import classify
+    from xray_classifier.models.gate import load_gate
+    from xray_classifier.models.loading import load_classifier
+
+    path = data / "originals" / "NORMAL" / "IM-0453-0001.jpeg"
+    with Image.open(path) as opened:
+        grey = np.asarray(opened.convert("L").resize((900, 700)))
+    deep = (grey.astype(np.uint32) * 4095 // 255).astype(np.uint16)
+    ramp = np.arange(4096, dtype="<u2").tobytes()
+    windowed: dict[str, Any] = {"WindowCenter": 2048, "WindowWidth": 4096}
+    files = {
+        "422": dicom(np.dstack([grey] * 3), PhotometricInterpretation="YBR_FULL_422"),
+        "no frames": dicom(deep, BitsStored=12, NumberOfFrames=0),
+        "few bits": dicom(deep, BitsStored=12, VOILUTSequence=[table_item([4096, 0, 8], ramp)]),
+        "no entries": dicom(
+            deep, BitsStored=12, VOILUTSequence=[table_item([4096, 0, 12], b"")], **windowed
+        ),
+        "wrong sign": dicom(deep, BitsStored=12, PixelRepresentation=1),
+        "too few bits": dicom(deep, BitsStored=8),
+    }
+    classifier, gate = load_classifier(), load_gate()
+    expected = classify(encoded(grey), classifier, gate)
+    assert expected.status == "ok"
+    for name, file in files.items():
+        found = classify(file, classifier, gate)
+        assert found.probability == pytest.approx(expected.probability, abs=0.005), name
+        assert found.warnings == expected.warnings, name
+
+
+# Guesses
+
+
+def test_guesses_are_warned_of_after_what_the_header_says() -> None:
+    tags: dict[str, Any] = {"VOILUTSequence": [table_item([256, 0, 8], b"")], "PatientAge": "045Y"}
+    deep = shades(12)
+    found = decode(dicom(deep, BitsStored=99, HighBit=11, **tags))
+    assert found.warnings == ("age_outside_1_to_5", "pixels_guessed", "greys_guessed")
+    np.testing.assert_array_equal(found.image, image_of(dicom(deep, BitsStored=12)))
+    assert {"pixels_guessed", "greys_guessed"} <= WARNINGS.keys()
+
+
 # Privacy
 
 SECRETS = ("fakename", IDENTIFIER.lower(), BIRTH)
@@ -232,6 +287,27 @@ def test_flipped_bytes_give_an_image_or_a_refusal(name: str) -> None:
             assert image.ndim == 2
         slowest = max(slowest, time.process_time() - start)
     assert slowest < 2
+
+
+def test_random_headers_give_an_image_or_a_refusal() -> None:
+    outcomes = set()
+    slowest = 0.0
+    for name, file in hostile_dicom.headers():
+        assert isinstance(file, bytes)
+        start = time.process_time()
+        try:
+            found = decode(file)
+        except UnreadableImageError as error:
+            assert str(error).endswith("."), name  # noqa: PT017 - either outcome is right
+            outcomes.add(str(error)[:40])
+        else:
+            assert found.image.dtype == np.uint8
+            assert found.image.shape == (60, 80), name
+            outcomes.add(" ".join(found.warnings))
+        slowest = max(slowest, time.process_time() - start)
+    assert slowest < 2
+    assert len(outcomes) > 10, "most headers break at the same place"
+    assert {"", "greys_guessed"} <= outcomes
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])

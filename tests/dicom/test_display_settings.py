@@ -4,9 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tests.support.dicom_files import dicom, lookup_table
+from tests.support.dicom_files import (
+    dataset,
+    dicom,
+    image_of,
+    lookup_table,
+    table_item,
+    written,
+)
 from tests.support.pictures import gradient
 from xray_classifier.dicom.display_settings import (
     Colour,
@@ -17,9 +25,10 @@ from xray_classifier.dicom.display_settings import (
     Window,
     read_display_settings,
 )
-from xray_classifier.dicom.elements import LookupTable
-from xray_classifier.dicom.layout import read_layout
 from xray_classifier.dicom.reader import read
+from xray_classifier.dicom.reconcile import read_layout
+from xray_classifier.dicom.tables import LookupTable
+from xray_classifier.errors import UnreadableImageError
 
 
 def settings(
@@ -78,19 +87,139 @@ def test_lookup_tables_go_before_numbers() -> None:
     assert (found.voi.first, found.voi.highest) == (0, 255)
 
 
+FULL = list(range(256))
+WINDOW: dict[str, Any] = {"WindowCenter": 40, "WindowWidth": 80}
+
+USELESS: dict[str, list[Dataset]] = {
+    "nothing": [Dataset()],
+    "no entries": [table_item([256, 0, 8], b"")],
+    "no data": [table_item([256, 0, 8], None)],
+    "no descriptor": [table_item(None, bytes(256))],
+    "half a descriptor": [table_item([256, 0], bytes(256))],
+    "too few entries": [table_item([256, 0, 8], bytes(100))],
+    "several": [Dataset(), table_item([256, 0, 8], b""), table_item([256, 0], bytes(256))],
+}
+
+
+def voi(**tags: Any) -> tuple[LookupTable | Window | None, bool]:
+    found = settings(**tags)
+    assert isinstance(found, Grey)
+    return found.voi, found.guessed
+
+
+@pytest.mark.parametrize("name", USELESS)
+def test_first_good_table_is_taken(name: str) -> None:
+    items = [*USELESS[name], lookup_table(FULL, bits=8), lookup_table([7] * 256, bits=8)]
+    table, guessed = voi(VOILUTSequence=items, **WINDOW)
+    assert isinstance(table, LookupTable)
+    assert table.entries.tolist() == FULL
+    found = settings(ModalityLUTSequence=items, RescaleSlope=2)
+    assert isinstance(found, Grey)
+    assert isinstance(found.modality, LookupTable)
+    assert found.modality.entries.tolist() == FULL
+    assert not guessed
+    assert not found.guessed
+
+
+@pytest.mark.parametrize("name", USELESS)
+def test_window_and_slope_are_taken_where_no_table_is_good(name: str) -> None:
+    assert voi(VOILUTSequence=USELESS[name], **WINDOW) == (Window(40, 80, ""), False)
+    assert settings(ModalityLUTSequence=USELESS[name], RescaleSlope=2) == Grey(
+        Rescale(2, 0), None, None, negative=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"), [("nothing", False), ("no entries", True), ("no data", True)]
+)
+def test_a_table_that_is_lost_makes_the_greys_a_guess(name: str, *, lost: bool) -> None:
+    assert voi(VOILUTSequence=USELESS[name]) == (None, lost)
+    expected = Grey(Rescale(), None, None, negative=False, guessed=lost)
+    assert settings(ModalityLUTSequence=USELESS[name]) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no descriptor", "has a descriptor of 0 numbers instead of 3"),
+        ("half a descriptor", "has a descriptor of 2 numbers instead of 3"),
+        ("too few entries", "has 100 entries of 256"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("keyword", "tag"),
+    [
+        ("VOILUTSequence", r"VOI LUT Sequence \(0028,3010\)"),
+        ("ModalityLUTSequence", r"Modality LUT Sequence \(0028,3000\)"),
+    ],
+)
+def test_a_damaged_table_is_refused_where_there_is_nothing_else(
+    name: str, message: str, keyword: str, tag: str
+) -> None:
+    tags: dict[str, Any] = {keyword: USELESS[name]}
+    with pytest.raises(
+        UnreadableImageError,
+        match=f"damaged or incomplete: the lookup table in its {tag} {message}",
+    ):
+        image_of(dicom(**tags))
+
+
 @pytest.mark.parametrize(
     ("descriptor", "message"),
     [
         ([4, 0, 16], "2 entries of 4"),
         ([0, 0, 16], "2 entries of 65536"),
-        ([4, 0], "values to unpack"),
+        ([4, 0], "2 numbers instead of 3"),
     ],
 )
 def test_a_lookup_table_without_its_entries_is_damage(descriptor: list[int], message: str) -> None:
     table = lookup_table([1, 2])
     table.LUTDescriptor = descriptor
-    with pytest.raises(ValueError, match=message):
-        settings(VOILUTSequence=[table])
+    with pytest.raises(UnreadableImageError, match=message):
+        image_of(dicom(VOILUTSequence=[table]))
+
+
+def windowed(centre: str, width: str) -> Window | LookupTable | None:
+    made = dataset(gradient())
+    made.add_new("WindowCenter", "LO", centre)  # as they stand, numbers or not
+    made.add_new("WindowWidth", "LO", width)
+    file = read(written(made), 132)
+    found = read_display_settings(file.elements, read_layout(file))
+    assert isinstance(found, Grey)
+    assert not found.guessed
+    return found.voi
+
+
+@pytest.mark.parametrize(
+    ("centre", "width"),
+    [
+        ("40", "80"),
+        ("\\40", "\\80"),
+        ("10\\40", "0\\80"),
+        ("10\\40", "-5\\80"),
+        ("many\\40", "9\\80"),
+        ("9\\40", "nan\\80"),
+        ("9\\1e99\\40\\7", "\\9\\80"),
+    ],
+)
+def test_first_good_window_is_taken(centre: str, width: str) -> None:
+    assert windowed(centre, width) == Window(40, 80, "")
+
+
+@pytest.mark.parametrize(
+    ("centre", "width"), [("", ""), ("40", ""), ("40", "0"), ("40\\", "\\80"), ("x\\40", "80")]
+)
+def test_half_a_window_is_none(centre: str, width: str) -> None:
+    assert windowed(centre, width) is None
+
+
+@pytest.mark.parametrize("slope", [{}, {"RescaleSlope": "0"}, {"RescaleSlope": ""}])
+def test_an_intercept_without_slope_is_a_guess_where_a_window_counts_on_it(
+    slope: dict[str, Any],
+) -> None:
+    found = settings(RescaleIntercept=-1024, **slope, **WINDOW)
+    assert found == Grey(Rescale(), Window(40, 80, ""), None, negative=False, guessed=True)
+    assert settings(RescaleIntercept=0, **slope, **WINDOW) == settings(**WINDOW)
 
 
 def test_palette_has_a_column_for_each_ink() -> None:

@@ -7,7 +7,12 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from pydicom.uid import JPEG2000, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import (
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from tests.support.dicom_files import (
     IDENTIFIER,
@@ -58,6 +63,13 @@ def with_tail(*parts: bytes) -> bytes:
     return file[:place] + b"".join(parts) + file[place:]
 
 
+def implicit_with(*parts: bytes) -> bytes:
+    """The same in implicit form."""
+    file = dicom(gradient(), ImplicitVRLittleEndian)
+    place = file.index(struct.pack("<HH", 0x7FE0, 0x10))
+    return file[:place] + b"".join(parts) + file[place:]
+
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "millions of empty elements": lambda: beginning() + EMPTY * (ROOM // len(EMPTY)),
     "millions of elements that are kept": lambda: (
@@ -81,6 +93,9 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
         element((0x28, 0x3010), b"SQ", ITEM + EMPTY * 2**20)
     ),
     "a million windows": lambda: with_tail(element((0x28, 0x1050), b"UT", b"1\\" * 2**20)),
+    "a million windows of implicit kind": lambda: implicit_with(
+        *(struct.pack("<HHL", 0x28, tag, 2**21) + b"1\\" * 2**20 for tag in (0x1050, 0x1051))
+    ),
     "a modality of 40 MB": lambda: beginning() + element((8, 0x60), b"UT", b"A\\" * (20 * 2**20)),
     "a length beyond the end": lambda: (
         beginning() + struct.pack("<HH2sHL", 8, 0x60, b"UT", 0, 2**32 - 2) + b"CR"
@@ -115,6 +130,14 @@ def test_hostile_file_takes_little_memory(name: str) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < MEGABYTES * 2**20
+
+
+@pytest.mark.parametrize("name", ["a million windows", "a million windows of implicit kind"])
+def test_values_are_bounded_before_they_are_parsed(name: str) -> None:
+    file = HOSTILE[name]()
+    start = time.process_time()
+    assert (decode(file).image == gradient()).all()
+    assert time.process_time() - start < 0.2
 
 
 def test_deflate_bomb_is_called_by_its_name() -> None:

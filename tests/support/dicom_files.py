@@ -138,6 +138,25 @@ def lookup_table(entries: Sequence[int], first: int = 0, bits: int = 16) -> Data
     return item
 
 
+def table_item(descriptor: Sequence[int] | None, data: bytes | None, kind: str = "OW") -> Dataset:
+    """The same, word by word, for tables that are wrong; None leaves an element out."""
+    item = Dataset()
+    if descriptor is not None:
+        item.add_new("LUTDescriptor", "US", list(descriptor))
+    if data is not None:
+        item.add_new("LUTData", kind, data)
+    return item
+
+
+def shades(bits: int = 8, height: int = 60, width: int = 80) -> NDArray[Any]:
+    """A drawn picture with the soft edges and the grain of a radiograph, over all of its range."""
+    rows, columns = np.mgrid[:height, :width] / width
+    soft = np.sin(7 * rows + 3 * np.sin(5 * columns)) * np.cos(6 * columns)
+    grain = np.random.default_rng(6).normal(0, 0.01, soft.shape)
+    share = np.clip((soft - soft.min()) / np.ptp(soft) + grain, 0, 1)
+    return np.round(share * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+
+
 def rle_frame(planes: Sequence[NDArray[np.uint8]]) -> bytes:
     """Compress byte planes, the highest byte of each channel first, as RLE."""
     segments = [
@@ -149,8 +168,8 @@ def rle_frame(planes: Sequence[NDArray[np.uint8]]) -> bytes:
     return struct.pack("<16L", *header) + b"".join(segments)
 
 
-def compressed() -> dict[UID, bytes]:
-    """The drawn image of 12 bits (8 in baseline JPEG) as a file of each compression."""
+def compressed_frames() -> dict[UID, bytes]:
+    """The drawn image of 12 bits (8 in baseline JPEG) in each compression."""
     deep = gradient().astype(np.uint16) * 16
     high, low = (deep >> 8).astype(np.uint8), (deep & 255).astype(np.uint8)
     frames = {
@@ -161,9 +180,15 @@ def compressed() -> dict[UID, bytes]:
         JPEGLSLossless: imagecodecs.jpegls_encode(deep),
         JPEG2000Lossless: imagecodecs.jpeg2k_encode(deep, 0, codecformat="j2k", bitspersample=12),
         RLELossless: rle_frame([high, low]),
+        JPEGBaseline8Bit: imagecodecs.jpeg8_encode(gradient(), 98),
     }
-    files = {
-        syntax: dicom(deep, syntax, bytes(frame), BitsStored=12) for syntax, frame in frames.items()
-    }
-    baseline = bytes(imagecodecs.jpeg8_encode(gradient(), 98))
+    return {syntax: bytes(frame) for syntax, frame in frames.items()}
+
+
+def compressed() -> dict[UID, bytes]:
+    """The same as files."""
+    deep = gradient().astype(np.uint16) * 16
+    frames = compressed_frames()
+    baseline = frames.pop(JPEGBaseline8Bit)
+    files = {syntax: dicom(deep, syntax, frame, BitsStored=12) for syntax, frame in frames.items()}
     return files | {JPEGBaseline8Bit: dicom(gradient(), JPEGBaseline8Bit, baseline)}

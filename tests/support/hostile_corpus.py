@@ -125,7 +125,8 @@ def sizes() -> Iterator[Case]:
 FAMILIES: tuple[Callable[[], Iterator[Case]], ...] = (
     *(cut, flipped, replaced, doubles, sizes, bombs, archives),
     *(hostile_pictures.extents, hostile_pictures.depths),
-    *(hostile_dicom.tags, hostile_dicom.lies, hostile_dicom.bombs, hostile_dicom.doubles),
+    *(hostile_dicom.tags, hostile_dicom.lies, hostile_dicom.headers),
+    *(hostile_dicom.bombs, hostile_dicom.doubles),
 )
 
 

@@ -15,8 +15,10 @@ import imagecodecs
 import numpy as np
 from pydicom import Dataset
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -25,7 +27,15 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from tests.support.dicom_files import compressed, dataset, dicom, lookup_table, rle_frame, written
+from tests.support.dicom_files import (
+    compressed,
+    compressed_frames,
+    dataset,
+    dicom,
+    lookup_table,
+    rle_frame,
+    written,
+)
 from tests.support.hostile_bombs import scans_of
 from tests.support.hostile_pictures import SIDES, Case
 from tests.support.pictures import encoded, gradient
@@ -148,6 +158,60 @@ def bombs() -> Iterator[Case]:
             b"\xfe\xff\xdd\xe0", b"\xfe\xff\0\xe0\0\0\0\0" * 2_000_000 + b"\xfe\xff\xdd\xe0"
         ),
     )
+
+
+KINDS = (
+    *("MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT"),
+    *("PALETTE COLOR", "ARGB"),
+)
+WORDS = (0, 1, 2, 7, 8, 9, 12, 15, 16, 17, 255, 256, 4095, 4096, 32_768, 65_535)
+LISTS = ("", "0", "-1", "2048", "\\\\40", "x\\7", "nan", "1e300\\2", "0\\0\\5", "1\\" * 900 + "1")
+LISTED = ("NumberOfFrames", "WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept")
+SEQUENCES = ("VOILUTSequence", "ModalityLUTSequence")
+HEADERS = 300
+
+
+def headers() -> Iterator[Case]:
+    """Headers of random words, most of which contradict the pixels and each other."""
+    rng = np.random.default_rng(12)
+    frames = list(compressed_frames().items())
+    for number in range(HEADERS):
+        pixels = gradient().astype((np.uint8, np.uint16)[rng.integers(2)])
+        plain = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
+        syntax, frame = UID(plain[rng.integers(3)]), None
+        if rng.random() < 0.4:  # a stream of another compression than the header says
+            syntax, frame = frames[rng.integers(len(frames))][0], frames[number % len(frames)][1]
+        made = dataset(pixels, frame)
+        if rng.random() < 0.5:
+            made.PixelData = bytes(made.PixelData) * int(rng.integers(1, 7))
+        made.SamplesPerPixel = (1, 1, 3, 3, 4)[rng.integers(5)]
+        for keyword in rng.choice(NUMBER_TAGS[1:], 2):
+            made.add_new(keyword, "US", int(rng.choice(WORDS)))
+        for keyword in rng.choice(LISTED, 3):
+            made.add_new(keyword, "LO", LISTS[rng.integers(len(LISTS))])
+        made.PhotometricInterpretation = KINDS[rng.integers(len(KINDS))]
+        for keyword in SEQUENCES[: rng.integers(3)]:
+            made.add_new(keyword, "SQ", [_random_table(rng) for _ in range(rng.integers(4))])
+        for ink in ("Red", "Green", "Blue"):
+            _add_table(made, rng, f"{ink}PaletteColorLookupTable")
+        yield f"header {number}.dcm", written(made, syntax)
+
+
+def _random_table(rng: np.random.Generator) -> Dataset:
+    item = Dataset()
+    _add_table(item, rng, "LUT")
+    return item
+
+
+def _add_table(item: Dataset, rng: np.random.Generator, name: str) -> None:
+    """A descriptor and data that have nothing to do with it, or one of both."""
+    descriptor = [int(word) for word in rng.choice(WORDS, rng.choice([0, 1, 2, 3, 3, 3, 3]))]
+    if rng.random() < 0.9:
+        item.add_new(f"{name}Descriptor", "US", descriptor)
+    if rng.random() < 0.9:
+        length = int(rng.choice([0, 2, 256, 510, 512, 8190, 8192, 131_072]))
+        data = np.sort(rng.integers(0, 2**16, length // 2)).astype("<u2").tobytes()
+        item.add_new(f"{name}Data", ("OW", "OB")[rng.integers(2)], data)
 
 
 def doubles() -> Iterator[Case]:

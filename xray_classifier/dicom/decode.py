@@ -1,8 +1,9 @@
 """A DICOM file to a radiograph: the way through this folder, one step after the other.
 
 `reader` finds the elements, `header` reads the facts in them once and refuses what is no chest
-radiograph, `pixels` unpacks the stored pixels and `display` makes them grey. pydicom is imported
-with the first DICOM file, so other formats do not wait for it.
+radiograph, `pixels` unpacks the stored pixels and `display` makes them grey. Where the facts
+contradict the pixels or each other, `reconcile`, `evidence` and `tables` say what holds. pydicom
+is imported with the first DICOM file, so other formats do not wait for it.
 
 Names, identifiers and dates of a patient are neither logged nor kept, nor part of any message:
 errors from below are not chained, since their texts may quote the header.
@@ -36,14 +37,14 @@ def decode_dicom(data: bytes) -> Radiograph:
 
     Returns:
         The image as a viewer would show it, uint8 with 0 = black, scaled as `display` says, and
-        the warnings that `header` finds.
+        the warnings that `header` finds, also of what had to be guessed.
 
     Raises:
         UnreadableImageError: damaged, of an unknown compression, several frames, no pixels, or by
             its header no chest radiograph. The message holds no name, identifier or date.
     """
     from xray_classifier.dicom.display import to_grey
-    from xray_classifier.dicom.header import read_header
+    from xray_classifier.dicom.header import DAMAGED, read_header
     from xray_classifier.dicom.pixels import unpack
     from xray_classifier.dicom.reader import read
 
@@ -51,10 +52,11 @@ def decode_dicom(data: bytes) -> Radiograph:
         file = read(data, _PREAMBLE + len(_MARK) if data[_PREAMBLE:].startswith(_MARK) else 0)
         header = read_header(file)
         stored = unpack(header.raw, header.layout)
-        return Radiograph(to_grey(stored, header.display), header.warnings)
+        image = to_grey(stored, header.display)
+        guesses = {"pixels_guessed": stored.guessed, "greys_guessed": header.greys_guessed}
+        words = (word for word, guessed in guesses.items() if guessed)
+        return Radiograph(image, (*header.warnings, *words))
     except UnreadableImageError:
         raise
     except Exception:  # whatever broken or lying bytes lead the libraries into  # noqa: BLE001
-        raise UnreadableImageError(
-            "The DICOM file is damaged or incomplete. Export it again."
-        ) from None
+        raise UnreadableImageError(DAMAGED) from None

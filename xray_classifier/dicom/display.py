@@ -23,8 +23,9 @@ from xray_classifier.dicom.display_settings import (
     Rescale,
     Window,
 )
-from xray_classifier.dicom.elements import LookupTable
 from xray_classifier.dicom.pixels import StoredPixels
+from xray_classifier.dicom.tables import LookupTable
+from xray_classifier.errors import UnreadableImageError
 from xray_classifier.imaging.radiograph import GreyImage
 
 PERCENTILES = (0.5, 99.5)
@@ -35,22 +36,25 @@ _CHUNK = 2**20  # pixels that are counted at once, since numpy makes 8 bytes of 
 Values = NDArray[np.float64]
 """One number for each possible stored value, from the lowest to the highest."""
 
+Mask = NDArray[np.bool_]
+"""Whether something holds for each of these values."""
 
-def to_grey(stored: StoredPixels, settings: DisplaySettings | None) -> GreyImage:
+
+def to_grey(stored: StoredPixels, settings: DisplaySettings | UnreadableImageError) -> GreyImage:
     """Make the picture that a viewer would show.
 
     Args:
         stored: the pixels as stored, shape (rows, columns); colour also (rows, columns, 3).
-        settings: what their values stand for; None if the file is damaged there.
+        settings: what their values stand for; if that is not known, what to raise.
 
     Returns:
         Shape (rows, columns), uint8, 0 = black.
 
     Raises:
-        ValueError: there are no settings.
+        UnreadableImageError: that, or a lookup table lacks entries that the picture needs.
     """
-    if settings is None:
-        raise ValueError("a damaged lookup table or sequence")
+    if isinstance(settings, UnreadableImageError):
+        raise settings
     if isinstance(settings, Colour):
         return _luma(stored, settings)
     if isinstance(settings, Palette):
@@ -77,7 +81,10 @@ def _luma(stored: StoredPixels, settings: Colour) -> GreyImage:
 
 def _palette_table(stored: StoredPixels, palette: LookupTable) -> GreyImage:
     """Stored value to the luma of its palette entry (C.7.6.3.1.5)."""
-    colours = _rounded(_look_up(_values(stored), palette) / palette.highest)
+    used = _counts(stored) > 0
+    # Entries of 8 bits often stand in words that are announced as full.
+    highest = palette.highest if palette.entries.max() > 255 else min(palette.highest, 255)
+    colours = _rounded(_look_up(_values(stored), palette, used) / highest)
     return np.asarray(Image.fromarray(colours[np.newaxis]).convert("L"))[0]
 
 
@@ -85,7 +92,8 @@ def _grey_table(stored: StoredPixels, settings: Grey) -> GreyImage:
     padding = _padding(stored, settings.padding)
     counts = _counts(stored)
     shown = np.where(padding, 0, counts)
-    values, full = _measured(_values(stored), settings.modality)
+    used = (shown if shown.any() else counts) > 0
+    values, full = _measured(_values(stored), settings.modality, used)
     if settings.voi is None:
         black, white = full
         if stored.bits > 8:
@@ -94,7 +102,7 @@ def _grey_table(stored: StoredPixels, settings: Grey) -> GreyImage:
     elif isinstance(settings.voi, Window):
         shades = _windowed(values, settings.voi)
     else:
-        shades = _through_table(values, settings.voi)
+        shades = _through_table(values, settings.voi, used)
     if settings.negative:  # after the window, as the standard has it
         shades = 1 - shades
     table = _rounded(shades)
@@ -107,7 +115,7 @@ def _rounded(shades: Values) -> GreyImage:
     return np.round(np.clip(shades, 0, 1) * 255).astype(np.uint8)
 
 
-def _padding(stored: StoredPixels, padding: tuple[int, int] | None) -> NDArray[np.bool_]:
+def _padding(stored: StoredPixels, padding: tuple[int, int] | None) -> Mask:
     """Which of the possible stored values only fill up the rectangle around the image."""
     if padding is None:
         return np.zeros(2**stored.bits, np.bool_)
@@ -127,20 +135,24 @@ def _counts(stored: StoredPixels) -> NDArray[np.int64]:
 
 
 def _measured(
-    values: Values, modality: LookupTable | Rescale
+    values: Values, modality: LookupTable | Rescale, used: Mask
 ) -> tuple[Values, tuple[float, float]]:
     """Stored values to what the device measured (C.11.1), and the range of that."""
     if isinstance(modality, LookupTable):
-        return _look_up(values, modality), (0.0, modality.highest)
+        return _look_up(values, modality, used), (0.0, _white(modality))
     values = values * modality.slope + modality.intercept
     return values, (values.min(), values.max())
 
 
-def _through_table(values: Values, table: LookupTable) -> Values:
+def _through_table(values: Values, table: LookupTable, used: Mask) -> Values:
     """Measured values to shades from 0 to 1 by a VOI LUT (C.11.2.1.1)."""
-    # Some writers announce 16 bits for a table of 10 or 12.
-    peak = table.entries.max()
-    return _look_up(values, table) / (table.highest if peak > table.highest / 2 else max(peak, 1))
+    return _look_up(values, table, used) / _white(table)
+
+
+def _white(table: LookupTable) -> float:
+    """The entry that stands for white: some writers announce 16 bits for a table of 10 or 12."""
+    peak = float(table.entries.max())
+    return table.highest if peak > table.highest / 2 else max(peak, 1.0)
 
 
 def _windowed(values: Values, window: Window) -> Values:
@@ -148,8 +160,10 @@ def _windowed(values: Values, window: Window) -> Values:
     centre, width = window.centre, window.width
     if window.function == "SIGMOID":
         return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
-    if window.function == "LINEAR_EXACT" or width <= 1:
+    if window.function == "LINEAR_EXACT" or width < 1:
         return (values - centre) / width + 0.5
+    if width == 1:
+        return np.where(values > centre - 0.5, 1.0, 0.0)
     return (values - (centre - 0.5)) / (width - 1) + 0.5
 
 
@@ -167,14 +181,46 @@ def _range(
     return (low, high) if low < high else (black, max(white, black + 1))
 
 
-def _look_up(values: Values, table: LookupTable) -> Values:
+def _look_up(values: Values, table: LookupTable, used: Mask) -> Values:
     """The entry of each value; those outside of the table have its first or last one.
+
+    Args:
+        values: what is looked up.
+        table: where.
+        used: which of the values are in the picture.
 
     Returns:
         Shape (values,), of a palette (values, 3).
+
+    Raises:
+        UnreadableImageError: the table lacks entries that the picture needs.
     """
-    first = table.first
-    if values.min() < 0 and first >= 2**15:
-        first -= 2**16
-    places = np.clip(np.round(values) - first, 0, len(table.entries) - 1)
-    return table.entries[places.astype(np.int64)]
+    wanted = np.round(values[used])
+    first = _first(table, wanted, below_zero=bool(values.min() < 0))
+    entries, announced = table.entries, table.announced
+    last = wanted.max()
+    if not table.whole and last >= first + len(entries):
+        raise table.broken()
+    # More entries than announced are padding, unless the picture goes on where they do.
+    if not first + announced <= last < first + len(entries) or not entries[announced:].any():
+        entries = entries[:announced]
+    places = np.clip(np.round(values) - first, 0, len(entries) - 1)
+    return entries[places.astype(np.int64)]
+
+
+def _first(table: LookupTable, wanted: Values, *, below_zero: bool) -> int:
+    """The value of the first entry, which is signed where values are (C.11.2.1.1).
+
+    The type that the element claims is not to be trusted; where nothing of the picture is met in
+    one way, or less of one without values below 0, it is the other.
+    """
+    unsigned, signed = table.first, table.first - 2**16
+    if unsigned < 2**15:
+        return unsigned
+
+    def met(first: int) -> int:
+        return int(np.count_nonzero((wanted >= first) & (wanted < first + len(table.entries))))
+
+    if below_zero:
+        return signed if met(signed) or not met(unsigned) else unsigned
+    return signed if met(signed) > met(unsigned) else unsigned

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence_item
@@ -18,6 +18,16 @@ from xray_classifier.imaging.limits import MeteredStream
 MAX_NUMBER = 1e12
 """Numbers from here on are taken for none."""
 
+MAX_VALUE = 2**14
+"""Bytes of an element whose values are parsed: a window has at most 16 in each of its two."""
+
+MAX_ITEMS = 16
+"""Data sets of a sequence that are looked at."""
+
+_ITEM, _ITEM_BIG_ENDIAN = b"\xfe\xff\0\xe0", b"\xff\xfe\xe0\0"
+_NUMBERS_IN_TEXT = {"DS", "IS"}
+_NUMBERS_IN_BINARY = {"US", "SS", "UL", "SL", "FL", "FD"}
+
 
 def tag_of(keyword: str) -> int:
     """Give the tag of an element by its keyword in the standard."""
@@ -25,23 +35,6 @@ def tag_of(keyword: str) -> int:
     if tag is None:
         raise KeyError(keyword)
     return tag
-
-
-@dataclass(frozen=True)
-class LookupTable:
-    """A lookup table (C.11.1.1), proven to have the entries that it announces.
-
-    Attributes:
-        entries: shape (count,), or (count, 3) for a palette; float64 from 0 to 65,535, for 1 to
-            65,536 values that follow each other.
-        first: the value of the first entry as an unsigned number, 0 to 65,535: of a table that
-            begins below 0 it is 65,536 too much.
-        highest: the highest entry that the announced depth allows, 1 to 65,535.
-    """
-
-    entries: NDArray[np.float64]
-    first: int
-    highest: float
 
 
 class Elements:
@@ -56,32 +49,54 @@ class Elements:
         self._dataset = dataset
         self.little_endian = little_endian
 
-    def numbers(self, keyword: str) -> list[float]:
-        """All values of an element as numbers; empty if one of them is none, or out of reason."""
-        try:
-            value = self._dataset.get(keyword)
-            found = [float(one) for one in ([value] if _single(value) else value)]
-        except Exception:  # pydicom has many, and a hostile value may find more  # noqa: BLE001
-            return []
-        return found if all(abs(one) < MAX_NUMBER for one in found) else []  # NaN is not less
+    def has(self, keyword: str) -> bool:
+        """Whether an element is there, be it empty."""
+        return tag_of(keyword) in self._dataset
+
+    def numbers(self, keyword: str) -> list[float | None]:
+        """All values of an element as numbers; None for one that is none, or out of reason."""
+        return [_number(value) for value in self._number_values(keyword)]
+
+    def number(self, keyword: str) -> float | None:
+        """The first of the values of an element that is a number."""
+        return next((one for one in self.numbers(keyword) if one is not None), None)
 
     def integer(self, keyword: str) -> int | None:
         """The first value of an element as a whole number."""
-        found = self.numbers(keyword)
-        return int(found[0]) if found and found[0].is_integer() else None
+        first = next(iter(self.numbers(keyword)), None)
+        return int(first) if first is not None and first.is_integer() else None
 
     def texts(self, keyword: str) -> list[str]:
         """All values of an element as text in capitals, without outer spaces."""
-        try:
-            value = self._dataset.get(keyword)
-            found = [str(one).strip().upper() for one in ([value] if _single(value) else value)]
-        except Exception:  # noqa: BLE001 - as above
-            return []
-        return [] if value is None else found
+        return [str(one).strip().upper() for one in self._values(keyword)]
 
     def text(self, keyword: str) -> str:
         """The first value of an element as text in capitals; empty where there is none."""
         return next(iter(self.texts(keyword)), "")
+
+    def _number_values(self, keyword: str) -> list[Any]:
+        element = self._dataset.get_item(tag_of(keyword))
+        if (
+            isinstance(element, RawDataElement)
+            and element.VR not in _NUMBERS_IN_BINARY
+            and dictionary_VR(tag_of(keyword)) in _NUMBERS_IN_TEXT
+        ):  # pydicom gives up all of them for a bad one
+            raw = element.value or b""
+            values = raw.decode("latin-1").split("\\") if len(raw) <= MAX_VALUE else []
+            return [value.strip("\0 ") for value in values]
+        return self._values(keyword)
+
+    def _values(self, keyword: str) -> list[Any]:
+        try:
+            element = self._dataset.get_item(tag_of(keyword))
+            if isinstance(element, RawDataElement) and len(element.value or b"") > MAX_VALUE:
+                return []
+            value = self._dataset.get(keyword)
+            if value is None:
+                return []
+            return [value] if isinstance(value, str | bytes | int | float) else list(value)
+        except Exception:  # pydicom has many, and a hostile value may find more  # noqa: BLE001
+            return []
 
     def raw(self, keyword: str) -> bytes | None:
         """The bytes of an element as they stand in the file; None for a sequence, too."""
@@ -95,62 +110,21 @@ class Elements:
         order = "<" if self.little_endian else ">"
         return np.frombuffer(raw, f"{order}u2", len(raw) // 2).astype(np.uint16)
 
-    def item(self, keyword: str) -> Elements | None:
-        """The first data set of a sequence, None if there is none.
+    def items(self, keyword: str) -> Iterator[Elements]:
+        """The first data sets of a sequence, each read when it is asked for.
 
         Raises:
             Exception: of many kinds, where the bytes are no data set.
         """
         element = self._dataset.get_item(tag_of(keyword))
         if element is None or not element.value:
-            return None
+            return
         if isinstance(element, RawDataElement):  # the others are parsed already
-            dataset = read_sequence_item(
-                MeteredStream(element.value),
-                element.is_implicit_VR,
-                element.is_little_endian,
-                "iso8859",
-            )
+            datasets = _parsed_items(element)
         else:
-            dataset = element.value[0]
-        return None if dataset is None else Elements(dataset, little_endian=self.little_endian)
-
-    def lookup_table(self, keyword: str) -> LookupTable | None:
-        """The table in the first data set of a sequence, None if there is none.
-
-        Raises:
-            Exception: of many kinds, where the table is damaged.
-        """
-        item = self.item(keyword)
-        return None if item is None else item._table("LUTDescriptor", "LUTData")
-
-    def palette(self) -> LookupTable:
-        """The tables of red, green and blue as one; the first descriptor counts for all.
-
-        Raises:
-            ValueError: one of them is missing or damaged.
-        """
-        data = (f"{ink}PaletteColorLookupTableData" for ink in ("Red", "Green", "Blue"))
-        return self._table("RedPaletteColorLookupTableDescriptor", *data)
-
-    def _table(self, descriptor: str, *columns: str) -> LookupTable:
-        announced, first, depth = (int(word) for word in self.words(descriptor)[:3])
-        count = announced or 2**16
-        entries = [self._entries(keyword, count, depth) for keyword in columns]
-        return LookupTable(
-            entries=entries[0] if len(entries) == 1 else np.stack(entries, axis=1),
-            first=first,
-            highest=float(2 ** min(max(depth, 1), 16) - 1),
-        )
-
-    def _entries(self, keyword: str, count: int, depth: int) -> NDArray[np.float64]:
-        """The entries of a lookup table; 8-bit ones may stand in bytes or in words."""
-        raw = self.raw(keyword) or b""
-        narrow = depth <= 8 and len(raw) < 2 * count
-        entries = np.frombuffer(raw, np.uint8) if narrow else self.words(keyword)
-        if entries.size < count:
-            raise ValueError(f"{entries.size} entries of {count}")
-        return entries[:count].astype(np.float64)
+            datasets = iter(element.value[:MAX_ITEMS])
+        for dataset in datasets:
+            yield Elements(dataset, little_endian=self.little_endian)
 
     def form(self, keyword: str) -> tuple[str, int]:
         """The type of an element and its length in bytes, as the file gives them."""
@@ -158,5 +132,29 @@ class Elements:
         return str(getattr(element, "VR", "")), int(getattr(element, "length", 0))
 
 
-def _single(value: Any) -> bool:
-    return isinstance(value, str | bytes | int | float) or value is None
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except Exception:  # whatever a hostile value is  # noqa: BLE001
+        return None
+    return number if abs(number) < MAX_NUMBER else None  # NaN is not less
+
+
+def _parsed_items(element: RawDataElement) -> Iterator[Dataset]:
+    raw = element.value or b""
+    stream = MeteredStream(raw)
+    item = _ITEM if element.is_little_endian else _ITEM_BIG_ENDIAN
+    for _ in range(MAX_ITEMS):
+        start = stream.tell()
+        if start >= len(raw):
+            return
+        dataset = read_sequence_item(
+            stream, element.is_implicit_VR, element.is_little_endian, "iso8859"
+        )
+        if dataset is None:  # the end, in a sequence that marks it
+            return
+        if raw[start : start + len(item)] != item:  # pydicom reads on all the same
+            if start == 0:
+                raise ValueError("no item where the first should begin")
+            return
+        yield dataset

@@ -12,11 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from xray_classifier.dicom.display_settings import DisplaySettings, read_display_settings
+from xray_classifier.dicom.display_settings import (
+    DisplaySettings,
+    Grey,
+    read_display_settings,
+)
 from xray_classifier.dicom.elements import Elements
-from xray_classifier.dicom.layout import Layout, read_layout
+from xray_classifier.dicom.layout import Layout
 from xray_classifier.dicom.reader import DicomFile
-from xray_classifier.errors import RejectedImageError
+from xray_classifier.dicom.reconcile import read_layout
+from xray_classifier.errors import RejectedImageError, UnreadableImageError
+
+DAMAGED = "The DICOM file is damaged or incomplete. Export it again."
 
 AGES = range(1, 6)
 """Ages in completed years of the children that the models were trained on."""
@@ -58,14 +65,20 @@ class Header:
     Attributes:
         raw: the value of its Pixel Data, never empty.
         layout: how the pixels are stored there.
-        display: how they are shown; None if a lookup table or another sequence is damaged.
+        display: how they are shown; if that is not known, since a lookup table or another sequence
+            is damaged, what to raise.
         warnings: code words of `inference.warnings`.
     """
 
     raw: bytes
     layout: Layout
-    display: DisplaySettings | None
+    display: DisplaySettings | UnreadableImageError
     warnings: tuple[str, ...]
+
+    @property
+    def greys_guessed(self) -> bool:
+        """Whether the file should say more of how the pixels are shown, but it is lost."""
+        return isinstance(self.display, Grey) and self.display.guessed
 
 
 def read_header(file: DicomFile) -> Header:
@@ -90,8 +103,11 @@ def read_header(file: DicomFile) -> Header:
     try:
         display = read_display_settings(elements, layout)
         return Header(raw, layout, display, tuple(_find_warnings(elements, modality, part)))
-    except Exception:  # no refusal yet: what is wrong with the pixels says more  # noqa: BLE001
-        return Header(raw, layout, None, ())
+    # No refusal yet: what is wrong with the pixels says more.
+    except UnreadableImageError as error:
+        return Header(raw, layout, error, ())
+    except Exception:  # pydicom has many  # noqa: BLE001
+        return Header(raw, layout, UnreadableImageError(DAMAGED), ())
 
 
 def _lacks_pixels(modality: str, sop_class: str) -> str:
@@ -153,7 +169,7 @@ def _find_warnings(elements: Elements, modality: str, part: str) -> Iterator[str
 def _is_frontal(elements: Elements) -> bool:
     """Whether nothing speaks against a frontal view; many files do not tell."""
     views = elements.texts("ViewPosition")
-    coded = elements.item("ViewCodeSequence")
+    coded = next(elements.items("ViewCodeSequence"), None)
     if coded is not None:
         views += coded.texts("CodeMeaning")
     # Rows of a lateral view run from the front of the patient to the back, or the other way.

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 
 from xray_classifier.dicom.elements import Elements
 from xray_classifier.dicom.reader import DicomFile
+from xray_classifier.dicom.streams import KINDS
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.imaging.limits import check_extent
 
 MAX_SAMPLES = 38_000_000
 """Pixels times channels; OpenJPEG takes 6 bytes for each. A detector has at most 4300 x 4300."""
 
-NEGATIVE, PALETTE, RGB, SUBSAMPLED = "MONOCHROME1", "PALETTE COLOR", "RGB", "YBR_FULL_422"
+NEGATIVE, POSITIVE, PALETTE = "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"
+RGB, YBR, SUBSAMPLED = "RGB", "YBR_FULL", "YBR_FULL_422"
 _UNDEFINED = 0xFFFFFFFF  # the length of an element that holds compressed fragments
-_ONE_SAMPLE = {NEGATIVE, "MONOCHROME2", PALETTE}
-_THREE_SAMPLES = {RGB, "YBR_FULL", SUBSAMPLED, "YBR_RCT", "YBR_ICT"}
+_ITEM = b"\xfe\xff\0\xe0"  # begins a fragment; some writers give the length of all of them
+ONE_SAMPLE = {NEGATIVE, POSITIVE, PALETTE}
+THREE_SAMPLES = {RGB, YBR, SUBSAMPLED, "YBR_RCT", "YBR_ICT"}
 
 
 @dataclass(frozen=True)
@@ -25,15 +28,15 @@ class Layout:
     Attributes:
         rows: height in pixels.
         columns: width in pixels.
-        samples: 1, or 3 for colour.
+        samples: 1, or 3 for colour, also where the picture itself is grey.
         photometric: what the samples mean, for example "MONOCHROME2".
         allocated: bits for each sample, 8 or 16.
-        bits: bits of them in use.
+        bits: bits of them in use; None if the header names an impossible number.
         shift: unused bits below those in use.
         signed: whether samples are two's complement.
-        planar: whether each channel is stored for itself.
+        planar: whether each channel is stored for itself; None if the header does not tell.
         syntax: the UID of the transfer syntax, which tells byte order and compression.
-        compressed: whether the pixels stand in compressed fragments.
+        length: bytes of the pixels as the file gives them; None where they stand in fragments.
         little_endian: the byte order of what is not compressed.
         in_words: whether they are written as 16-bit words (OW), whatever their depth.
     """
@@ -43,28 +46,42 @@ class Layout:
     samples: int
     photometric: str
     allocated: int
-    bits: int
+    bits: int | None
     shift: int
     signed: bool
-    planar: bool
+    planar: bool | None
     syntax: str
-    compressed: bool
+    length: int | None
     little_endian: bool
     in_words: bool
 
+    @property
+    def compressed(self) -> bool:
+        """Whether the pixels stand in compressed fragments."""
+        return self.length is None
 
-def read_layout(file: DicomFile) -> Layout:
-    """Read how pixels are stored, and refuse what cannot be one picture.
+    @property
+    def needed(self) -> int:
+        """Bytes of the pixels where they are not compressed."""
+        values = 2 if self.photometric == SUBSAMPLED else self.samples
+        return self.rows * self.columns * values * self.allocated // 8
+
+
+def read_tags(file: DicomFile) -> Layout:
+    """Read what the tags say, whether it goes together or not.
 
     Raises:
-        UnreadableImageError: a tag is missing or impossible, several frames, too large, too small
-            or too deep.
+        UnreadableImageError: one is missing or impossible, several frames, too large or too small.
     """
     elements = file.elements
-    _check_frames(elements)
+    _check_frames(elements.integer("NumberOfFrames"))
     rows, columns, samples = _extent(elements)
-    allocated, bits, shift = _depth(elements)
+    allocated = _wanted(elements, "BitsAllocated", "Bits Allocated (0028,0100)")
+    bits = _wanted(elements, "BitsStored", "Bits Stored (0028,0101)")
+    high = elements.integer("HighBit")
+    planes = elements.integer("PlanarConfiguration")
     kind, length = elements.form("PixelData")
+    in_items = file.syntax in KINDS and (elements.raw("PixelData") or b"").startswith(_ITEM)
     return Layout(
         rows=rows,
         columns=columns,
@@ -72,19 +89,18 @@ def read_layout(file: DicomFile) -> Layout:
         photometric=_photometric(elements, samples),
         allocated=allocated,
         bits=bits,
-        shift=shift,
+        shift=0 if high is None else high + 1 - bits,
         signed=elements.integer("PixelRepresentation") == 1,
-        planar=elements.integer("PlanarConfiguration") == 1,
+        planar=bool(planes) if planes in (0, 1) else None,
         syntax=file.syntax,
-        compressed=length == _UNDEFINED,
+        length=None if length == _UNDEFINED or in_items else length,
         little_endian=elements.little_endian,
         in_words=kind == "OW",
     )
 
 
-def _check_frames(elements: Elements) -> None:
-    frames = elements.integer("NumberOfFrames")
-    if frames not in (None, 1):
+def _check_frames(frames: int | None) -> None:
+    if frames is not None and frames > 1:
         raise UnreadableImageError(
             f"The DICOM file holds {frames} frames, says Number of Frames (0028,0008); exactly "
             "one is wanted. Export the radiograph alone."
@@ -101,38 +117,38 @@ def _extent(elements: Elements) -> tuple[int, int, int]:
             f"The DICOM image has {samples} values for each pixel, says Samples per Pixel "
             "(0028,0002); 1 (grey) or 3 (colour) are wanted. Export the radiograph in grey."
         )
-    if rows * columns * samples > MAX_SAMPLES:
-        raise UnreadableImageError(
-            f"The DICOM image has {columns} x {rows} pixels of {samples} values each; the limit "
-            f"is {MAX_SAMPLES // 1_000_000} million values. Export it smaller."
-        )
     return rows, columns, samples
-
-
-def _depth(elements: Elements) -> tuple[int, int, int]:
-    allocated = _wanted(elements, "BitsAllocated", "Bits Allocated (0028,0100)")
-    bits = _wanted(elements, "BitsStored", "Bits Stored (0028,0101)")
-    high = elements.integer("HighBit")
-    shift = 0 if high is None else high + 1 - bits
-    if allocated not in (8, 16) or not 2 <= bits <= allocated or not 0 <= shift <= allocated - bits:
-        raise UnreadableImageError(
-            f"The DICOM image keeps {bits} bits in {allocated} from bit {shift} on, say Bits "
-            "Allocated (0028,0100), Bits Stored (0028,0101) and High Bit (0028,0102); up to 16 "
-            "bits in 8 or 16 are wanted. Export the radiograph again."
-        )
-    return allocated, bits, shift
 
 
 def _photometric(elements: Elements, samples: int) -> str:
     photometric = elements.text("PhotometricInterpretation")
-    known = _ONE_SAMPLE if samples == 1 else _THREE_SAMPLES
-    if photometric not in known:
-        raise UnreadableImageError(
-            f"The DICOM image has {samples} values for each pixel, but its Photometric "
-            f"Interpretation (0028,0004) is none of {', '.join(sorted(known))}. Export the "
-            "radiograph in grey."
-        )
+    if photometric not in ONE_SAMPLE | THREE_SAMPLES:
+        raise wrong_photometric(samples)
     return photometric
+
+
+def wrong_photometric(samples: int) -> UnreadableImageError:
+    """What to raise where the samples are of no kind that goes with their number."""
+    known = ONE_SAMPLE if samples == 1 else THREE_SAMPLES
+    return UnreadableImageError(
+        f"The DICOM image has {samples} values for each pixel, but its Photometric "
+        f"Interpretation (0028,0004) is none of {', '.join(sorted(known))}. Export the "
+        "radiograph in grey."
+    )
+
+
+def check_samples(layout: Layout) -> None:
+    """Refuse a picture of too many values.
+
+    Raises:
+        UnreadableImageError: pixels times channels over `MAX_SAMPLES`.
+    """
+    if layout.rows * layout.columns * layout.samples > MAX_SAMPLES:
+        raise UnreadableImageError(
+            f"The DICOM image has {layout.columns} x {layout.rows} pixels of {layout.samples} "
+            f"values each; the limit is {MAX_SAMPLES // 1_000_000} million values. Export it "
+            "smaller."
+        )
 
 
 def _wanted(elements: Elements, keyword: str, tag: str) -> int:

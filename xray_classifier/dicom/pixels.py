@@ -10,34 +10,40 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
-from pydicom.encaps import generate_fragments, parse_basic_offsets
 
-from xray_classifier.dicom.layout import RGB, SUBSAMPLED, Layout
+from xray_classifier.dicom import streams
+from xray_classifier.dicom.evidence import (
+    Depth,
+    are_planes,
+    is_grey,
+    is_luma_and_chroma,
+    settle_depth,
+    usual_depth,
+)
+from xray_classifier.dicom.layout import NEGATIVE, PALETTE, POSITIVE, RGB, SUBSAMPLED, Layout
 from xray_classifier.dicom.reader import name_of
+from xray_classifier.dicom.streams import Claim
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.limits import MeteredStream, check_scans
+from xray_classifier.imaging.limits import check_scans
 
 _NATIVE = {
     *(uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian),
     *(uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian),
 }
-_JPEG_2000_START = b"\xff\x4f\xff\x51"
 _MAX_JPEG_2000 = 16 * 2**20  # bytes; OpenJPEG decodes some 6 MB a second on a core
 _END = b"\xff\xd9"  # of a JPEG, JPEG-LS or JPEG 2000 stream
+_SCAN = b"\xff\xda"
+_MOST_SCANS = 16  # of a JPEG that is decoded twice
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, of red, green and blue
+_ROWS = 256  # that are weighted at once, in 8 bytes a value
 _END_REACH = 16  # bytes; one of padding may stand behind the end, some writers leave more
-
-# JPEG markers (ITU-T T.81 table B.1, T.87): those that begin a frame, and those without length.
-_FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
-_LOSSLESS = 0xC3
-_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
-_SCAN = 0xDA
 
 
 @dataclass(frozen=True)
@@ -49,22 +55,13 @@ class StoredPixels:
             uint8 or uint16 below 2 ** bits.
         bits: bits in use.
         lowest: the stored value that 0 in `values` stands for: below 0 for signed pixels.
+        guessed: whether neither header nor pixels tell for sure how they are to be read.
     """
 
     values: NDArray[np.uint8] | NDArray[np.uint16]
     bits: int
     lowest: int = 0
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """What a compressed stream says of itself."""
-
-    height: int
-    width: int
-    components: int
-    precision: int
-    lossless: bool = False
+    guessed: bool = False
 
 
 def unpack(raw: bytes, layout: Layout) -> StoredPixels:
@@ -79,19 +76,23 @@ def unpack(raw: bytes, layout: Layout) -> StoredPixels:
             header or is cut off.
         Exception: of many kinds, where a stream is damaged.
     """
-    if layout.syntax in _NATIVE and not layout.compressed:
-        return _from_cells(_native(raw, layout), layout)
-    decode = _DECODERS.get(layout.syntax)
-    if decode is None or not layout.compressed:
+    # What was unpacked keeps the syntax of what it was packed in, now and then.
+    unpacked = layout.syntax in streams.KINDS and len(raw) - layout.needed in (0, 1)
+    if not layout.compressed and (layout.syntax in _NATIVE or unpacked):
+        return _in_grey(_from_cells(_native(raw, layout), layout), layout)
+    if layout.syntax not in streams.KINDS or not layout.compressed:
         raise UnreadableImageError(
             "The pixels of the DICOM file are stored in a way that is not known here: Transfer "
             f"Syntax UID (0002,0010) is {name_of(layout.syntax) or 'not one of the standard'}, the "
             f"pixels are {'' if layout.compressed else 'not '}compressed. Export the radiograph "
             "uncompressed (Explicit VR Little Endian)."
         )
-    stream = MeteredStream(raw)
-    parse_basic_offsets(stream)  # nobody needs the offset of the only frame
-    return decode(b"".join(generate_fragments(stream)), layout)
+    stream = b"".join(streams.fragments(raw))
+    claim = streams.read_claim(stream, layout.syntax)
+    if claim is None:
+        return _in_grey(_rle(stream, layout), layout)
+    _compare(stream, claim, layout)
+    return _in_grey(_DECODERS[claim.kind](stream, claim, layout), layout)
 
 
 def _native(raw: bytes, layout: Layout) -> NDArray[Any]:
@@ -99,16 +100,15 @@ def _native(raw: bytes, layout: Layout) -> NDArray[Any]:
     order = "<" if layout.little_endian else ">"
     if order == ">" and layout.allocated == 8 and layout.in_words:
         raw = np.frombuffer(raw, "<u2", len(raw) // 2).byteswap().tobytes()
-    subsampled = layout.photometric == SUBSAMPLED
-    count = layout.rows * layout.columns * (2 if subsampled else layout.samples)
     kind = np.dtype(f"{order}u{layout.allocated // 8}")
-    if len(raw) < count * kind.itemsize:
+    if len(raw) < layout.needed:
         raise UnreadableImageError(
             f"The DICOM file is incomplete: it holds {len(raw)} bytes of pixels, but by its header "
-            f"{count * kind.itemsize}. Export or download it again."
+            f"{layout.needed}. Export or download it again."
         )
-    flat = np.frombuffer(raw, kind, count).astype(kind.newbyteorder("="), copy=False)
-    if subsampled:  # Y1 Y2 Cb Cr for every two pixels, and Y is the luma
+    flat = np.frombuffer(raw, kind, layout.needed // kind.itemsize)
+    flat = flat.astype(kind.newbyteorder("="), copy=False)
+    if layout.photometric == SUBSAMPLED:  # Y1 Y2 Cb Cr for every two pixels, and Y is the luma
         return flat.reshape(-1, 4)[:, :2].reshape(layout.rows, layout.columns)
     return _in_channels(flat, layout)
 
@@ -116,7 +116,7 @@ def _native(raw: bytes, layout: Layout) -> NDArray[Any]:
 def _in_channels(flat: NDArray[Any], layout: Layout) -> NDArray[Any]:
     if layout.samples == 1:
         return flat.reshape(layout.rows, layout.columns)
-    if layout.planar:
+    if are_planes(flat, layout.planar):
         return np.moveaxis(flat.reshape(3, layout.rows, layout.columns), 0, 2)
     return flat.reshape(layout.rows, layout.columns, 3)
 
@@ -140,33 +140,31 @@ def _rle(stream: bytes, layout: Layout) -> StoredPixels:
     return _from_cells(values[..., 0] if layout.samples == 1 else values, layout)
 
 
-def _jpeg(stream: bytes, layout: Layout) -> StoredPixels:
+def _jpeg(stream: bytes, claim: Claim, layout: Layout) -> StoredPixels:
     """Decode JPEG of 8, 12 or 16 bits, lossy or not (8.2.1); lossy colour becomes luma."""
-    claim = _jpeg_claim(stream)
-    _compare(stream, claim, layout)
     check_scans(stream, claim.height * claim.width)
     if claim.components == 1 or claim.lossless:
-        return _from_stream(imagecodecs.jpeg8_decode(stream), layout, claim.precision)
+        return _from_stream(imagecodecs.jpeg8_decode(stream), layout, claim)
     # Without a marker libjpeg takes three components for YCbCr, whatever the header says.
     marked = b"JFIF\0" in stream[:64] or b"Adobe" in stream[:1024]
     source = "RGB" if layout.photometric == RGB and not marked else None
+    says_rgb = source is not None or b"Adobe" in stream[:1024]  # and may be wrong
+    if says_rgb and stream.count(_SCAN) <= _MOST_SCANS:
+        untouched = imagecodecs.jpeg8_decode(stream, colorspace="RGB", outcolorspace="RGB")
+        if is_luma_and_chroma(untouched, claim.precision):
+            return _from_stream(np.ascontiguousarray(untouched[..., 0]), layout, claim)
     luma = imagecodecs.jpeg8_decode(stream, colorspace=source, outcolorspace="GRAYSCALE")
-    return _from_stream(luma, layout, claim.precision)
+    return _from_stream(luma, layout, claim)
 
 
-def _jpeg_ls(stream: bytes, layout: Layout) -> StoredPixels:
+def _jpeg_ls(stream: bytes, claim: Claim, layout: Layout) -> StoredPixels:
     """Decode JPEG-LS (8.2.3). CharLS spins for seconds on a stream without its end marker."""
-    claim = _jpeg_claim(stream)
-    _compare(stream, claim, layout)
-    return _from_stream(imagecodecs.jpegls_decode(stream), layout, claim.precision)
+    return _from_stream(imagecodecs.jpegls_decode(stream), layout, claim)
 
 
-def _jpeg_2000(stream: bytes, layout: Layout) -> StoredPixels:
+def _jpeg_2000(stream: bytes, claim: Claim, layout: Layout) -> StoredPixels:
     """Decode JPEG 2000, high throughput or not (8.2.4, 8.2.14). Its own sign counts first."""
-    stream = stream[stream.index(_JPEG_2000_START) :]  # without the boxes of a JP2 file
-    x, y, x0, y0, *_, components, precision = struct.unpack_from(">8IHB", stream, 8)
-    claim = _Claim(y - y0, x - x0, components, (precision & 0x7F) + 1)
-    _compare(stream, claim, layout)
+    stream = stream[stream.index(streams.JPEG_2000_START) :]  # without the boxes of a JP2 file
     if len(stream) > _MAX_JPEG_2000:
         raise UnreadableImageError(
             f"The DICOM file holds {len(stream) / 2**20:.0f} MB of JPEG 2000, which would take too "
@@ -178,33 +176,10 @@ def _jpeg_2000(stream: bytes, layout: Layout) -> StoredPixels:
         half = 2 ** (claim.precision - 1)
         counted = values.view(f"u{values.dtype.itemsize}") + half  # wraps around
         return StoredPixels(counted, claim.precision, -half)
-    return _from_stream(values, layout, claim.precision)
+    return _from_stream(values, layout, claim)
 
 
-def _jpeg_claim(stream: bytes) -> _Claim:
-    """Read the frame header of a JPEG or JPEG-LS stream (T.81 B.2.2).
-
-    Raises:
-        ValueError: there is none.
-    """
-    place = 2
-    while place + 10 <= len(stream) and stream[place] == 0xFF:
-        marker = stream[place + 1]
-        if marker in _FRAME_MARKERS:
-            precision, height, width, components = struct.unpack_from(">BHHB", stream, place + 4)
-            return _Claim(height, width, components, precision, marker == _LOSSLESS)
-        if marker == _SCAN:
-            break
-        if marker == 0xFF:  # a fill byte
-            place += 1
-        elif marker in _BARE_MARKERS:
-            place += 2
-        else:
-            place += 2 + struct.unpack_from(">H", stream, place + 2)[0]
-    raise ValueError("no frame header")
-
-
-def _compare(stream: bytes, claim: _Claim, layout: Layout) -> None:
+def _compare(stream: bytes, claim: Claim, layout: Layout) -> None:
     wanted = (layout.rows, layout.columns, layout.samples)
     if (claim.height, claim.width, claim.components) != wanted or claim.precision > 16:
         raise _contradiction(
@@ -227,30 +202,63 @@ def _contradiction(found: str) -> UnreadableImageError:
 
 def _from_cells(values: NDArray[Any], layout: Layout) -> StoredPixels:
     """Take the bits in use out of whole cells; the others may hold an overlay (8.1.1)."""
-    if layout.bits < layout.allocated:
-        values = values >> layout.shift & (2**layout.bits - 1)
-    return _counted(values, layout.bits, signed=layout.signed)
+    bits, guessed = _bits(values, layout, layout.allocated)
+    depth = _settled(values, Depth(bits, layout.shift, layout.signed), layout)
+    return _counted(values, depth, guessed=guessed)
 
 
-def _from_stream(values: NDArray[Any], layout: Layout, precision: int) -> StoredPixels:
+def _from_stream(values: NDArray[Any], layout: Layout, claim: Claim) -> StoredPixels:
     """Reconcile the depth of a compressed stream with the header: either may say too much."""
-    bits = min(layout.bits, precision)
-    if layout.signed:
-        return _counted(values & (2**bits - 1), bits, signed=True)
-    return _counted(values, precision if int(values.max()) >> bits else bits, signed=False)
+    bits, guessed = _bits(values, layout, claim.precision)
+    depth = _settled(values, Depth(min(bits, claim.precision), 0, layout.signed), layout)
+    if not depth.signed and int(values.max()) >> depth.bits + depth.shift:  # no overlay in here
+        depth = Depth(min(usual_depth(values), claim.precision))
+    return _counted(values, depth, guessed=guessed)
 
 
-def _counted(values: NDArray[Any], bits: int, *, signed: bool) -> StoredPixels:
+def _bits(values: NDArray[Any], layout: Layout, most: int) -> tuple[int, bool]:
+    """The bits in use, and whether that is a guess: often all 16 are said to hold 12 or 14."""
+    if layout.bits is not None:
+        return layout.bits, False
+    return (usual_depth(values), True) if most == 16 else (most, False)
+
+
+def _settled(values: NDArray[Any], said: Depth, layout: Layout) -> Depth:
+    """Correct the depth of grey; colours, and their numbers in a palette, are never signed."""
+    if layout.photometric in (NEGATIVE, POSITIVE):
+        return settle_depth(values, said)
+    return said if layout.photometric == PALETTE else replace(said, signed=False)
+
+
+def _counted(values: NDArray[Any], depth: Depth, *, guessed: bool) -> StoredPixels:
     """Count from the lowest value: turning the sign bit does so in two's complement."""
-    half = 2 ** (bits - 1)
-    return StoredPixels(values ^ half, bits, -half) if signed else StoredPixels(values, bits)
+    if depth.bits < 8 * values.itemsize:
+        values = values >> depth.shift & (2**depth.bits - 1)
+    half = 2 ** (depth.bits - 1)
+    if depth.signed:
+        return StoredPixels(values ^ half, depth.bits, -half, guessed)
+    return StoredPixels(values, depth.bits, guessed=guessed)
 
 
-_DECODERS: dict[str, Callable[[bytes, Layout], StoredPixels]] = {
-    **dict.fromkeys((uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit), _jpeg),
-    **dict.fromkeys((uid.JPEGLossless, uid.JPEGLosslessSV1), _jpeg),
-    **dict.fromkeys((uid.JPEGLSLossless, uid.JPEGLSNearLossless), _jpeg_ls),
-    **dict.fromkeys((uid.JPEG2000Lossless, uid.JPEG2000), _jpeg_2000),
-    **dict.fromkeys((uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), _jpeg_2000),
-    uid.RLELossless: _rle,
+def _in_grey(stored: StoredPixels, layout: Layout) -> StoredPixels:
+    """Take the luma out of three channels where the header is wrong about what they are."""
+    values: NDArray[Any] = stored.values
+    if values.ndim == 2 or layout.photometric not in (NEGATIVE, POSITIVE, RGB):
+        return stored
+    chroma = is_luma_and_chroma(values, stored.bits)
+    if layout.photometric == RGB and not chroma:
+        return stored
+    if chroma or is_grey(values, stored.bits):
+        return replace(stored, values=np.ascontiguousarray(values[..., 0]))
+    luma = np.empty(values.shape[:2], values.dtype)
+    for start in range(0, len(values), _ROWS):
+        rows = slice(start, start + _ROWS)
+        luma[rows] = np.round(values[rows] @ _LUMA)
+    return replace(stored, values=luma, guessed=True)
+
+
+_DECODERS: dict[str, Callable[[bytes, Claim, Layout], StoredPixels]] = {
+    streams.JPEG: _jpeg,
+    streams.JPEG_LS: _jpeg_ls,
+    streams.JPEG_2000: _jpeg_2000,
 }

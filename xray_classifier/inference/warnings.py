@@ -25,6 +25,14 @@ WARNINGS = {
         "By its header the picture itself holds text. It may name the patient, and it may "
         "mislead the model."
     ),
+    "pixels_guessed": (
+        "The DICOM header contradicts itself about how the pixels are stored, and they do not "
+        "settle it: they are shown in the likeliest way. Compare the picture with a viewer's."
+    ),
+    "greys_guessed": (
+        "The DICOM header speaks of a lookup table or rescaling for the greys, but that is lost. "
+        "Brightness and contrast may be others than were meant; export the radiograph again."
+    ),
     "outside_population": (
         "This chest looks unlike those of the children of 1 to 5 years that the model learned "
         "from: an adult's, for example. Of such chests the model knows nothing."
