@@ -6,6 +6,8 @@ Each is told from the file before a decoder spends time or memory on it.
 from __future__ import annotations
 
 import io
+import struct
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +16,12 @@ from xray_classifier.errors import UnreadableImageError
 MAX_PIXELS = 64_000_000  # 8000 x 8000; radiographs have at most about 4300 x 4300
 MIN_SIDE = 32  # pixels
 MAX_SCANNED = 640_000_000  # pixels times scans; a progressive JPEG has about ten scans
+
+MAX_PIXEL_BYTES = 76_000_000
+"""Bytes of a decoded picture that is not 8-bit grey, and of which up to three copies are made."""
+
+MAX_SAMPLE_BYTES = 2 * MAX_PIXEL_BYTES
+"""Bytes of decoded samples that become grey without a further copy."""
 
 MAX_PIECES = 70_000
 """One strip for each row, or tiles of 64 x 64, of the largest picture stay far below."""
@@ -24,14 +32,36 @@ MAX_READS = 50_000
 _SCAN = b"\xff\xda"  # begins a scan of a JPEG; within one, 0 follows every 0xFF
 
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
-# By the first four bytes: byte order, where the place of the first directory stands, and the
-# types of that place, of the number of entries and of the number of values in an entry.
-_KINDS = {
-    b"II*\0": ("<", 4, "u4", "u2", "u4"),
-    b"MM\0*": (">", 4, "u4", "u2", "u4"),
-    b"II+\0": ("<", 8, "u8", "u8", "u8"),
-    b"MM\0+": (">", 8, "u8", "u8", "u8"),
+
+
+@dataclass(frozen=True)
+class TiffForm:
+    """How the numbers of a TIFF are stored.
+
+    Attributes:
+        order: "<" or ">".
+        head: where the place of the first directory stands.
+        count: struct's letter for the number of entries of a directory.
+        place: struct's letter for places, and for the number of values of an entry.
+        entry: bytes of an entry, whose value or its place stand at the end.
+    """
+
+    order: str
+    head: int
+    count: str
+    place: str
+    entry: int
+
+
+TIFF_FORMS = {
+    b"II*\0": TiffForm("<", 4, "H", "I", 12),
+    b"II\0*": TiffForm("<", 4, "H", "I", 12),  # which is wrong, but Pillow takes it
+    b"MM\0*": TiffForm(">", 4, "H", "I", 12),
+    b"MM*\0": TiffForm(">", 4, "H", "I", 12),
+    b"II+\0": TiffForm("<", 8, "Q", "Q", 20),
+    b"MM\0+": TiffForm(">", 8, "Q", "Q", 20),
 }
+"""By the first four bytes."""
 
 
 def check_extent(width: int, height: int) -> None:
@@ -50,6 +80,26 @@ def check_extent(width: int, height: int) -> None:
         raise UnreadableImageError(
             f"The image has {width} x {height} pixels; at least {MIN_SIDE} x {MIN_SIDE} are "
             "needed to show a chest. Upload the radiograph in its original size."
+        )
+
+
+def check_depth(width: int, height: int, size: int, most: int = MAX_PIXEL_BYTES) -> None:
+    """Refuse what is small enough in pixels, but not with so many bytes for each.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        size: bytes of a pixel, once it is decoded.
+        most: bytes of all.
+
+    Raises:
+        UnreadableImageError: over `most` bytes.
+    """
+    if width * height * size > most:
+        raise UnreadableImageError(
+            f"The image has {width} x {height} pixels, in colour or of more than 8 bits; the "
+            f"limit for such is {most // size // 1_000_000} million in all. Save it as 8-bit "
+            "grey, or scale it down, to about 2000 x 2000 for example."
         )
 
 
@@ -79,6 +129,28 @@ def too_many_pixels(extent: str) -> str:
     )
 
 
+def several_images(count: int) -> str:
+    """Say that a file holds more than one picture."""
+    return f"The file holds {count} images; exactly one is wanted. Save the radiograph alone."
+
+
+def check_pieces(data: bytes) -> None:
+    """Refuse a TIFF of very many strips or tiles.
+
+    Args:
+        data: the whole file, of any format.
+
+    Raises:
+        UnreadableImageError: over `MAX_PIECES` in the first directory.
+    """
+    pieces = count_pieces(data)
+    if pieces > MAX_PIECES:
+        raise UnreadableImageError(
+            f"The TIFF image is stored in {pieces} pieces; at most {MAX_PIECES} can be read. Save "
+            "it as PNG."
+        )
+
+
 def count_pieces(data: bytes) -> int:
     """Count the strips or tiles that the first directory of a TIFF claims.
 
@@ -90,24 +162,24 @@ def count_pieces(data: bytes) -> int:
     Returns:
         0 also for what is no TIFF, or a broken one: Pillow will say so.
     """
-    if data[:4] not in _KINDS:
+    form = TIFF_FORMS.get(data[:4])
+    if form is None:
         return 0
-    order, place, offset, number, count = _KINDS[data[:4]]
     entry = np.dtype(
         {
             "names": ["tag", "count"],
-            "formats": [order + "u2", order + count],
+            "formats": [f"{form.order}H", f"{form.order}{form.place}"],
             "offsets": [0, 4],
-            "itemsize": 12 if count == "u4" else 20,
+            "itemsize": form.entry,
         }
     )
     try:
-        start = int(np.frombuffer(data, order + offset, 1, place)[0])
-        entries = int(np.frombuffer(data, order + number, 1, start)[0])
-        start += np.dtype(number).itemsize
+        (start,) = struct.unpack_from(form.order + form.place, data, form.head)
+        (entries,) = struct.unpack_from(form.order + form.count, data, start)
+        start += struct.calcsize(form.order + form.count)
         whole = min(entries, (len(data) - start) // entry.itemsize)
         directory = np.frombuffer(data, entry, whole, start)
-    except (ValueError, OverflowError):  # outside of the file
+    except (ValueError, OverflowError, struct.error):  # outside of the file
         return 0
     pieces = directory["count"][np.isin(directory["tag"], (_STRIP_OFFSETS, _TILE_OFFSETS))]
     return int(pieces.max(initial=0))
