@@ -96,16 +96,61 @@ def test_lossy_formats_come_close(kind: str) -> None:
         ("RGB", (200, 200, 200), 200),
         ("LA", (200, 255), 200),
         ("LA", (200, 51), 40),  # one fifth of 200 on black
-        ("LA", (200, 0), 0),
         ("RGBA", (255, 0, 0, 255), 76),
         ("RGBA", (255, 255, 255, 128), 128),
-        ("RGBA", (255, 255, 255, 0), 0),
     ],
 )
 def test_colour_becomes_luma_on_a_black_background(mode: str, colour: Any, grey: int) -> None:
     image = decode(encoded(solid(mode, colour)))
     assert image.shape == (48, 64)
     np.testing.assert_allclose(image.astype(int), grey, atol=1)
+
+
+def beside_transparent(mode: str, seen: Any, hidden: Any) -> Image.Image:
+    """A picture whose left half is to be seen, and the right half not."""
+    drawn = solid(mode, hidden)
+    drawn.paste(seen, (0, 0, 32, 48))
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("mode", "seen", "hidden"),
+    [("LA", (200, 255), (200, 0)), ("RGBA", (200, 200, 200, 255), (255, 255, 255, 0))],
+)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_transparent_part_is_black(mode: str, seen: Any, hidden: Any, kind: str) -> None:
+    drawn = beside_transparent(mode, seen, hidden)
+    drawn = drawn.convert("RGBA") if kind == "WEBP" else drawn
+    image = decode(encoded(drawn, kind, **LOSSLESS[kind]))
+    assert (image[:, :32] == 200).all()
+    assert not image[:, 32:].any()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP"])
+def test_alpha_of_0_everywhere_means_nothing(kind: str) -> None:
+    options = {"exact": True} if kind == "WEBP" else {}
+    drawn = Image.fromarray(np.dstack([gradient()] * 3 + [0 * gradient()]))
+    image = decode(
+        bmp_with_alpha(0) if kind == "BMP" else encoded(drawn, kind, **LOSSLESS[kind], **options)
+    )
+    np.testing.assert_array_equal(image, gradient())
+
+
+def test_alpha_of_0_in_every_entry_of_a_palette_means_nothing() -> None:
+    drawn = Image.fromarray(gradient()).convert("P")
+    np.testing.assert_array_equal(decode(encoded(drawn, transparency=bytes(256))), gradient())
+
+
+def bmp_with_alpha(alpha: int) -> bytes:
+    """A BMP of 32 bits that names a mask for opacity, as screenshots are kept."""
+    pixels = np.dstack([gradient()] * 3 + [np.full((60, 80), alpha, np.uint8)])[::-1].tobytes()
+    head = struct.pack("<IiiHHIIiiII", 108, 80, 60, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    head += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(48)
+    return b"BM" + struct.pack("<IHHI", 122 + len(pixels), 0, 0, 122) + head + pixels
+
+
+def test_alpha_of_a_bmp_is_obeyed_if_it_means_something() -> None:
+    np.testing.assert_allclose(decode(bmp_with_alpha(51)).astype(int), gradient() / 5, atol=1)
 
 
 def test_palette_is_looked_up() -> None:
@@ -130,9 +175,13 @@ def test_palette_with_graded_transparency_is_laid_on_black() -> None:
     np.testing.assert_array_equal(decode(encoded(drawn, transparency=bytes([100]))), 100)
 
 
-@pytest.mark.parametrize(("mode", "colour"), [("L", 200), ("RGB", (200, 200, 200))])
-def test_transparent_colour_key_is_black(mode: str, colour: Any) -> None:
-    assert not decode(encoded(solid(mode, colour), transparency=colour)).any()
+@pytest.mark.parametrize(
+    ("mode", "seen", "key"), [("L", 99, 200), ("RGB", (99, 99, 99), (200, 200, 200))]
+)
+def test_transparent_colour_key_is_black(mode: str, seen: Any, key: Any) -> None:
+    image = decode(encoded(beside_transparent(mode, seen, key), transparency=key))
+    assert (image[:, :32] == 99).all()
+    assert not image[:, 32:].any()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])

@@ -104,7 +104,7 @@ def inks(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
 )
 @pytest.mark.parametrize(
     ("extra", "opacity"),
-    [((), None), ((0,), 77), ((2,), 255), ((0, 2), 255), ((2, 0), 255), (None, 255)],
+    [((), None), ((0,), 77), ((2,), 255), ((0, 2), 255), ((2, 0), 255), (None, 255), ((2,), 0)],
 )
 def test_channels_mean_what_the_tags_say(
     photometric: int,

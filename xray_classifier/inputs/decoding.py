@@ -154,7 +154,8 @@ def _to_grey(image: Image.Image) -> GreyImage:
     if image.has_transparency_data:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
         opacity = image.getchannel("A")
-        return np.asarray(on_black(image.convert("L"), opacity))
+        if opacity.getextrema() != (0, 0):  # else it means nothing
+            return np.asarray(on_black(image.convert("L"), opacity))
     return np.asarray(image if image.mode == "L" else image.convert("L"))
 
 
