@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.imaging.jpeg_segments import SCAN, START, segments
 
 MAX_PIXELS = 64_000_000  # 8000 x 8000; radiographs have at most about 4300 x 4300
 MIN_SIDE = 32  # pixels
@@ -29,7 +30,7 @@ MAX_PIECES = 70_000
 MAX_READS = 50_000
 """A radiograph is read in some hundred pieces, a PNG of 50 MB in chunks of 8 KB in 20,000."""
 
-_SCAN = b"\xff\xda"  # begins a scan of a JPEG; within one, 0 follows every 0xFF
+_SCAN = bytes([0xFF, SCAN])
 
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 
@@ -113,7 +114,9 @@ def check_scans(stream: bytes, pixels: int) -> None:
     Raises:
         UnreadableImageError: scans times pixels over `MAX_SCANNED`.
     """
-    scans = stream.count(_SCAN)
+    scans = stream.count(_SCAN)  # or fewer, since other data may hold these bytes, too
+    if scans * pixels > MAX_SCANNED and stream.startswith(START):
+        scans = sum(segment.marker == SCAN for segment in segments(stream))
     if scans * pixels > MAX_SCANNED:
         raise UnreadableImageError(
             f"The JPEG image is stored in {scans} scans, which would take too long to decode. "

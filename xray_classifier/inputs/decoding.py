@@ -22,7 +22,7 @@ from xray_classifier.imaging.limits import (
     too_many_pixels,
 )
 from xray_classifier.imaging.radiograph import GreyImage, Radiograph
-from xray_classifier.inputs import png, tiff
+from xray_classifier.inputs import jpeg, png, tiff
 from xray_classifier.inputs.tiff_pages import primary_page
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
@@ -83,9 +83,14 @@ def _decode_picture(data: bytes) -> GreyImage:
 
 
 def _read_jpeg(data: bytes) -> Image.Image:
+    if deep := jpeg.decode_deep(data):
+        return deep
     image = _open(data)
     check_scans(data, image.width * image.height)
-    return _only(image)
+    pictures = jpeg.count_pictures(image, data)
+    if pictures > 1:
+        raise UnreadableImageError(several_images(pictures))
+    return image
 
 
 def _read_png(data: bytes) -> Image.Image:
@@ -160,7 +165,7 @@ def _to_grey(image: Image.Image) -> GreyImage:
 
 
 _READERS: dict[str, tuple[Callable[[bytes], bool], Callable[[bytes], Image.Image]]] = {
-    "JPEG": (lambda data: data.startswith(b"\xff\xd8\xff"), _read_jpeg),
+    "JPEG": (jpeg.is_jpeg, _read_jpeg),
     "PNG": (png.is_png, _read_png),
     "WebP": (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _read_other),
     "BMP": (lambda data: data.startswith(b"BM"), _read_other),

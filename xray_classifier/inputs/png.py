@@ -63,7 +63,8 @@ def without_metadata(data: bytes) -> tuple[bytes, Info]:
 
 def is_deep(data: bytes) -> bool:
     """Tell whether a PNG has 16 bits in channels that Pillow cuts to 8, or hides one of them."""
-    *_, depth, colour = _HEADER.unpack_from(data.ljust(_HEADER_PLACE + 10, b"\0"), _HEADER_PLACE)
+    header = data[_HEADER_PLACE : _HEADER_PLACE + _HEADER.size]
+    *_, depth, colour = _HEADER.unpack(header.ljust(_HEADER.size, b"\0"))
     if depth != 16 or colour not in _CHANNELS:
         return False
     return colour != 0 or any(name == b"tRNS" for name, *_ in _chunks(data))
