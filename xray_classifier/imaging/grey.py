@@ -48,7 +48,7 @@ def to_grey(
     shades = _scaling(planes.dtype, full)
     opacities = _scaling(planes.dtype, _full_opacity(opacity, full, bits))
     grey = np.empty(planes.shape[:2], np.uint8)
-    for rows in _strips(grey.shape):
+    for rows in strips(grey.shape):
         seen = _luma(shades(_seen(planes, opacity, rows)))
         seen = ImageOps.invert(seen) if negative else seen
         if opacity is not None:
@@ -66,8 +66,8 @@ def on_black(picture: Image.Image, opacity: Image.Image) -> Image.Image:
 
 def _full_range(colours: Samples, opacity: Samples | None) -> float:
     """Find what stands for white."""
-    strips = (_seen(colours, opacity, rows) for rows in _strips(colours.shape[:2]))
-    extremes = np.array([(strip.min(), strip.max()) for strip in strips], np.float64)
+    parts = (_seen(colours, opacity, rows) for rows in strips(colours.shape[:2]))
+    extremes = np.array([(part.min(), part.max()) for part in parts], np.float64)
     low, peak = float(extremes.min()), float(extremes.max())
     if not (np.isfinite(peak) and low >= 0):
         raise UnreadableImageError(
@@ -112,7 +112,8 @@ def _seen(colours: Samples, opacity: Samples | None, rows: slice) -> Samples:
     return np.where(opacity[rows, :, np.newaxis] > 0, colours[rows], colours.dtype.type(0))
 
 
-def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
+def strips(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut the rows of a picture of that height and width into strips that take little memory."""
     height, width = shape
     step = max(1, _PIXELS // width)
     return (slice(start, start + step) for start in range(0, height, step))

@@ -22,7 +22,7 @@ from xray_classifier.imaging.limits import (
     too_many_pixels,
 )
 from xray_classifier.imaging.radiograph import GreyImage, Radiograph
-from xray_classifier.inputs import jpeg, png, tiff
+from xray_classifier.inputs import bmp, jpeg, png, tiff
 from xray_classifier.inputs.tiff_pages import primary_page
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
@@ -102,6 +102,10 @@ def _read_png(data: bytes) -> Image.Image:
     return image
 
 
+def _read_bmp(data: bytes) -> Image.Image:
+    return bmp.decode_fields(data) or _open(data)
+
+
 def _read_tiff(data: bytes) -> Image.Image:
     check_pieces(data)
     page = primary_page(data)
@@ -168,7 +172,7 @@ _READERS: dict[str, tuple[Callable[[bytes], bool], Callable[[bytes], Image.Image
     "JPEG": (jpeg.is_jpeg, _read_jpeg),
     "PNG": (png.is_png, _read_png),
     "WebP": (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _read_other),
-    "BMP": (lambda data: data.startswith(b"BM"), _read_other),
+    "BMP": (bmp.is_bmp, _read_bmp),
     "TIFF": (tiff.is_tiff, _read_tiff),
 }
 """What tells a format by its first bytes, and what reads it."""
