@@ -86,6 +86,17 @@ def test_inks_become_luma() -> None:
     np.testing.assert_array_equal(to_grey(inks.astype(np.uint16) * 257), luma(rgb()))
 
 
+def test_compression_may_put_the_maximum_a_little_too_high() -> None:
+    samples = deep(12)
+    samples[20, 20] = 4150
+    assert to_grey(samples)[20, 20] == 65  # of 14 bits
+    lossy = to_grey(samples, lossy=True)
+    assert lossy[20, 20] == 255
+    np.testing.assert_array_equal(lossy[:20], to_grey(deep(12))[:20])
+    samples[20, 20] = 4200
+    assert to_grey(samples, lossy=True)[20, 20] == 65
+
+
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_that_are_no_brightness_are_refused(value: float, channels: int) -> None:

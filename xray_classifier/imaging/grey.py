@@ -15,6 +15,7 @@ from xray_classifier.imaging.radiograph import GreyImage
 Samples = NDArray[Any]
 
 _DEPTHS = (8, 10, 12, 14, 16)  # bits that devices have
+_OVERSHOOT = 1 / 64  # of full range
 _PIXELS = 2**18  # that are scaled at once, in 8 bytes a sample
 
 
@@ -24,6 +25,7 @@ def to_grey(
     *,
     negative: bool = False,
     bits: int | None = None,
+    lossy: bool = False,
 ) -> GreyImage:
     """Scale samples to 8 bits, then make luma (ITU-R BT.601) of colour and lay it on black.
 
@@ -37,6 +39,7 @@ def to_grey(
         opacity: of the same type, shape (height, width); if it is 0 everywhere, it means nothing.
         negative: whether 0 is white.
         bits: what the file keeps a sample in; by default that of the type.
+        lossy: whether a compression may have put the maximum a little too high.
 
     Raises:
         UnreadableImageError: a sample that is seen is below 0, infinite or undefined.
@@ -44,7 +47,7 @@ def to_grey(
     planes = colours[..., np.newaxis] if colours.ndim == 2 else colours
     if opacity is not None and not opacity.any():
         opacity = None
-    full = _full_range(planes, opacity)
+    full = _full_range(planes, opacity, _OVERSHOOT if lossy else 0)
     shades = _scaling(planes.dtype, full)
     opacities = _scaling(planes.dtype, _full_opacity(opacity, full, bits))
     grey = np.empty(planes.shape[:2], np.uint8)
@@ -64,7 +67,7 @@ def on_black(picture: Image.Image, opacity: Image.Image) -> Image.Image:
     return black
 
 
-def _full_range(colours: Samples, opacity: Samples | None) -> float:
+def _full_range(colours: Samples, opacity: Samples | None, overshoot: float) -> float:
     """Find what stands for white."""
     parts = (_seen(colours, opacity, rows) for rows in strips(colours.shape[:2]))
     extremes = np.array([(part.min(), part.max()) for part in parts], np.float64)
@@ -76,7 +79,8 @@ def _full_range(colours: Samples, opacity: Samples | None) -> float:
         )
     if colours.dtype.kind == "f" and peak < 2:
         return max(1.0, peak)
-    full = next((2.0**bits - 1 for bits in _DEPTHS if peak < 2**bits), peak)
+    least = peak / (1 + overshoot)
+    full = next((2.0**bits - 1 for bits in _DEPTHS if least < 2**bits), peak)
     return full if colours.dtype.kind == "f" else min(full, float(np.iinfo(colours.dtype).max))
 
 

@@ -132,8 +132,8 @@ def too_many_pixels(extent: str) -> str:
     )
 
 
-def several_images(count: int) -> str:
-    """Say that a file holds more than one picture."""
+def several_images(count: int | str) -> str:
+    """Say that a file holds so many pictures; in figures, or in a word."""
     return f"The file holds {count} images; exactly one is wanted. Save the radiograph alone."
 
 

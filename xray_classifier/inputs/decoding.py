@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,13 +23,13 @@ from xray_classifier.imaging.limits import (
     too_many_pixels,
 )
 from xray_classifier.imaging.radiograph import GreyImage, Radiograph
-from xray_classifier.inputs import bmp, jpeg, png, tiff
+from xray_classifier.inputs import bmp, jpeg, newer, png, tiff
 from xray_classifier.inputs.tiff_pages import primary_page
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # that Pillow opens
 MAX_BYTES = 50 * 1024 * 1024
 
-SUPPORTED = "DICOM, JPEG, PNG, WebP, BMP or TIFF"
+SUPPORTED = "DICOM, JPEG, PNG, WebP, BMP, TIFF, AVIF, JPEG XL or JPEG 2000"
 NO_IMAGE = f"This is not an image that can be read. Upload a {SUPPORTED} file."
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a TIFF tag, and its value for a negative
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # that Pillow keeps a pixel in, else 4
@@ -36,6 +37,7 @@ _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # that Pillow keeps a 
 # Pillow warns of huge or odd files; here they are refused, or decoded all the same. Set once,
 # since warnings.catch_warnings is not safe with threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("imagecodecs").setLevel(logging.CRITICAL + 1)  # as little as Pillow's
 
 
 def decode(data: bytes) -> Radiograph:
@@ -47,12 +49,14 @@ def decode(data: bytes) -> Radiograph:
 
     Returns:
         The image, shape (height, width), uint8, 0 = black, and for DICOM what its header warns of.
-        EXIF rotation is applied, transparency is laid on black, colour becomes luma (ITU-R
-        BT.601), 16 bits are scaled by their range of values; for DICOM see `dicom.display`.
+        It is the primary picture of the file, turned as EXIF or the like says. What has more than
+        8 bits is scaled by its range of values, colour becomes luma (ITU-R BT.601), transparency
+        is laid on black; for DICOM see `dicom.display`.
 
     Raises:
-        UnreadableImageError: empty, too large, truncated, of another format or with several
-            frames. The message is a sentence for people that says what to do.
+        UnreadableImageError: empty, too large, truncated, of another format, with several full
+            pictures, or stored so that nobody shows it rightly. The message is a sentence for
+            people that says what to do.
         RejectedImageError: a DICOM header that says that it is no chest radiograph.
     """
     if not data:
@@ -174,5 +178,9 @@ _READERS: dict[str, tuple[Callable[[bytes], bool], Callable[[bytes], Image.Image
     "WebP": (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _read_other),
     "BMP": (bmp.is_bmp, _read_bmp),
     "TIFF": (tiff.is_tiff, _read_tiff),
+    "AVIF": (newer.is_avif, newer.read_avif),
+    "HEIC": (newer.is_heic, newer.refuse_heic),
+    "JPEG XL": (newer.is_jpeg_xl, newer.read_jpeg_xl),
+    "JPEG 2000": (newer.is_jpeg_2000, newer.read_jpeg_2000),
 }
 """What tells a format by its first bytes, and what reads it."""
