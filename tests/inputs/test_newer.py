@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import imagecodecs
@@ -10,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.support.containers import avif, jpeg_2000, jpeg_xl
 from tests.support.pictures import deep, encoded, gradient, rgb, turned, upright
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import decode
@@ -17,35 +19,13 @@ from xray_classifier.inputs.decoding import decode
 JXL_BOX = b"\0\0\0\x0cJXL \r\n\x87\n"
 
 
-def avif(samples: NDArray[Any], bits: int) -> bytes:
-    return bytes(imagecodecs.avif_encode(samples, level=100, bitspersample=bits))
-
-
-def jpeg_xl(samples: NDArray[Any], bits: int) -> bytes:
-    return bytes(imagecodecs.jpegxl_encode(samples, lossless=True, bitspersample=bits))
-
-
-def jpeg_xl_in_boxes(samples: NDArray[Any], bits: int) -> bytes:
-    return bytes(
-        imagecodecs.jpegxl_encode(samples, lossless=True, bitspersample=bits, usecontainer=True)
-    )
-
-
-def jpeg_2000(samples: NDArray[Any], bits: int, **options: Any) -> bytes:
-    return bytes(imagecodecs.jpeg2k_encode(samples, level=0, bitspersample=bits, **options))
-
-
-def bare_jpeg_2000(samples: NDArray[Any], bits: int) -> bytes:
-    return jpeg_2000(samples, bits, codecformat="J2K")
-
-
 Writer = Callable[[NDArray[Any], int], bytes]
 WRITERS: dict[str, Writer] = {
     "AVIF": avif,
     "JPEG XL": jpeg_xl,
-    "JPEG XL in boxes": jpeg_xl_in_boxes,
+    "JPEG XL in boxes": partial(jpeg_xl, boxes=True),
     "JPEG 2000": jpeg_2000,
-    "JPEG 2000 without boxes": bare_jpeg_2000,
+    "JPEG 2000 without boxes": partial(jpeg_2000, boxes=False),
 }
 
 
@@ -169,7 +149,7 @@ def with_extent(kind: str, width: int, height: int) -> bytes:
         file = bytearray(avif(rgb(), 8))
         struct.pack_into(">2I", file, file.index(b"ispe") + 8, width, height)
         return bytes(file)
-    file = bytearray(bare_jpeg_2000(rgb(), 8))
+    file = bytearray(jpeg_2000(rgb(), 8, boxes=False))
     struct.pack_into(">2I", file, 8, width, height)
     return bytes(file)
 
@@ -236,7 +216,7 @@ def test_picture_for_hdr_screens_is_refused(transfer: int, name: str) -> None:
 
 
 def with_components(*components: tuple[int, int, int]) -> bytes:
-    file = bytearray(bare_jpeg_2000(np.dstack([gradient()] * len(components)), 8))
+    file = bytearray(jpeg_2000(np.dstack([gradient()] * len(components)), 8, boxes=False))
     for number, component in enumerate(components):
         struct.pack_into("3B", file, 42 + 3 * number, *component)
     return bytes(file)

@@ -9,38 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.containers import GREY, GREY_ALPHA, RGB, RGB_ALPHA, png16
 from tests.support.hostile_pictures import chunk, png, zeros
 from tests.support.pictures import deep, encoded, gradient, rgb, turned, upright
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.inputs.png import is_deep, without_metadata
-
-GREY, RGB, GREY_ALPHA, RGB_ALPHA = 0, 2, 4, 6
-LACES = (
-    (0, 0, 8, 8),
-    (0, 4, 8, 8),
-    (4, 0, 8, 4),
-    (0, 2, 4, 4),
-    (2, 0, 4, 2),
-    (0, 1, 2, 2),
-    (1, 0, 2, 1),
-)
-"""First row and column, and steps between rows and columns, of each pass of Adam7."""
-
-
-def stored(samples: np.ndarray) -> bytes:
-    return b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-
-
-def png16(samples: np.ndarray, colour: int, *chunks: bytes, lace: bool = False) -> bytes:
-    """A PNG of 16 bits a sample, perhaps interlaced, with chunks before the data."""
-    height, width = samples.shape[:2]
-    raw = stored(samples)
-    if lace:
-        passes = [samples[top::down, left::across] for top, left, down, across in LACES]
-        raw = b"".join(stored(part) for part in passes if part.size)
-    data = chunk(b"IDAT", zlib.compress(raw))
-    return png(width, height, 16, colour, *chunks, data, lace=int(lace))
 
 
 def with_opacity(samples: np.ndarray, value: int = 65_535) -> np.ndarray:

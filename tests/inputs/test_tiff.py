@@ -71,6 +71,17 @@ def test_every_kind_of_number_is_scaled_by_its_range(kind: str, order: str, coun
     np.testing.assert_allclose(image.astype(int), gradient(), atol=1)
 
 
+@pytest.mark.parametrize("compression", PACKINGS)
+@pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
+@pytest.mark.parametrize("planar", [False, True])
+def test_grey_is_read_in_every_layout(planar: bool, kind: str, compression: int) -> None:
+    """Pillow takes the bytes of packed big-endian floats for little-endian ones."""
+    samples = (gradient().astype(int) * (257 if kind == "u2" else 1)).astype(kind)
+    for order in "<>":
+        page = Page(samples, order, compression, planar)
+        np.testing.assert_array_equal(decode(page), gradient())
+
+
 def test_large_unsigned_numbers_are_not_taken_for_negative() -> None:
     samples = gradient().astype(np.uint32) << 24
     np.testing.assert_array_equal(decode(Page(samples)), gradient())

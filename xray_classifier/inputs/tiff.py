@@ -1,7 +1,6 @@
 """TIFF pictures that Pillow cuts to 8 bits or cannot open, and those that are not shown rightly.
 
-Pillow decodes up to 8 bits a sample, and grey of 16 or 32; libtiff, by imagecodecs, the rest.
-Sections refer to TIFF 6.0.
+Pillow decodes up to 8 bits a sample, and grey of 16; libtiff, by imagecodecs, the rest.
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ _OTHER_COLOURS = {
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _TYPES = {_UNSIGNED: "u", _SIGNED: "i", _FLOAT: "f"}
 _WHOLE = {_UNSIGNED: (8, 16, 32, 64), _SIGNED: (8, 16, 32, 64), _FLOAT: (16, 32, 64)}  # bits
-_GREY_BY_PILLOW = {(8, _UNSIGNED), (16, _UNSIGNED), (32, _FLOAT)}  # bits and kind
 _OPACITY = (2, 999)  # among ExtraSamples; the other is Corel Draw's
 
 _MAX_XMP = 2**20  # bytes that are looked through
@@ -121,11 +119,12 @@ class _Layout:
         """Whether Pillow can open the picture and loses nothing of it, if it is no other's."""
         if not self.is_for_libtiff:
             return True
-        if not self.little and (self.big or (self.photometric, self.bits) == (_WHITE_IS_ZERO, 16)):
+        if self.kind != _UNSIGNED or self.bits > 16 or (self.big and not self.little):
             return False
         if self.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO):
-            return self.channels == 1 and (self.bits, self.kind) in _GREY_BY_PILLOW
-        if self.bits != 8 or self.kind != _UNSIGNED or self.photometric not in (_RGB, _INKS):
+            known = self.little or self.photometric == _BLACK_IS_ZERO
+            return self.channels == 1 and (self.bits == 8 or (known and not self.planar))
+        if self.bits != 8 or self.photometric not in (_RGB, _INKS):
             return False
         more = self.channels - _COLOURS[self.photometric]
         untold = not self.extra and more <= (self.photometric == _RGB)
