@@ -132,6 +132,8 @@ def read_jpeg_2000(data: bytes) -> Image.Image:
     stream = data[streams[0].start : streams[0].end] if streams else data
     right, bottom, left, top, *_, count = struct.unpack_from(">8IH", stream, 8)
     width, height = right - left, bottom - top
+    if min(width, height) < 1:
+        raise ValueError("no pixels")
     check_extent(width, height)
     check_depth(width, height, 2 * max(count, 1))
     if not stream.startswith(_2000_STREAM) or _2000_END not in stream[-16:]:
