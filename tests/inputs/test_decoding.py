@@ -285,6 +285,20 @@ def test_broken_exif_does_not_lose_the_image() -> None:
     np.testing.assert_allclose(image.astype(int), upright(), atol=3)
 
 
+# Metadata
+
+
+@pytest.mark.parametrize("name", ["icc_profile", "xmp", "exif"])
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "AVIF"])
+def test_megabytes_of_metadata_are_no_reason_to_refuse(kind: str, name: str) -> None:
+    noise = np.random.default_rng(1).bytes(3_000_000)
+    start = b"Exif\0\0II*\0\x08\0\0\0" + bytes(6) if name == "exif" else b""
+    drawn = Image.fromarray(gradient()).convert("RGB")
+    options = {"quality": 100} if kind == "AVIF" else LOSSLESS[kind]
+    image = decode(encoded(drawn, kind, **options, **{name: start + noise}))
+    np.testing.assert_allclose(image.astype(int), gradient(), atol=2)
+
+
 # Refusals
 
 

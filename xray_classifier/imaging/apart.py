@@ -59,7 +59,7 @@ def decode_apart(codec: str, name: str, data: bytes) -> NDArray[Any]:
 @contextlib.contextmanager
 def _process(codec: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start this file in a process with the same modules, which ends in time."""
-    paths = os.pathsep.join(path for path in sys.path if path)
+    paths = os.pathsep.join(path or os.curdir for path in sys.path)
     process = subprocess.Popen(  # noqa: S603 - nothing of the file is in the command
         [sys.executable, "-P", "-B", "-m", __spec__.name, codec],
         stdin=subprocess.PIPE,
