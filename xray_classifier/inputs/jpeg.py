@@ -41,6 +41,8 @@ def count_pictures(image: Image.Image, data: bytes) -> int:
         data: the whole file.
     """
     index = getattr(image, "mpinfo", {}).get(_ENTRIES, ())
+    if len(index) < 2:
+        return 1
     base = next((s.start + len(_INDEX) for s in _header(data) if _is(s, _APP2, _INDEX, data)), 0)
     places = {base + entry["DataOffset"]: entry["Attribute"]["MPType"] for entry in index[1:]}
     if len(places) > _MAX_COMPANIONS:
@@ -58,8 +60,6 @@ def decode_deep(data: bytes) -> Image.Image | None:
         UnreadableImageError: too large, of too many scans, or of a kind that nobody reads.
         Exception: of many kinds, where the file is damaged.
     """
-    from imagecodecs import jpeg8_decode
-
     header = list(_header(data))
     frame = next((segment for segment in header if segment.marker in FRAMES), None)
     if frame is None:
@@ -73,6 +73,8 @@ def decode_deep(data: bytes) -> Image.Image | None:
             f"The JPEG image is stored in a way that cannot be read here: {channels} x "
             f"{precision} bits, process {frame.marker - 0xC0}. Save it as plain JPEG or PNG."
         )
+    from imagecodecs import jpeg8_decode
+
     check_depth(width, height, 2 * channels)
     check_scans(data, width * height)
     if not any(segment.marker == END for segment in segments(data)):
