@@ -69,7 +69,8 @@ def test_table_begins_with_the_likeliest_and_ends_with_what_was_not_judged(page:
     assert chances == pytest.approx([91.7, 8.3, np.nan, np.nan], abs=0.05, nan_ok=True)
     assert column(page, "remarks")[2:] == [
         "It is white.",
-        "This is not an image that can be read. Upload a DICOM, JPEG, PNG, WebP, BMP or TIFF file.",
+        "This is not an image that can be read. Upload a DICOM, JPEG, PNG, WebP, BMP, TIFF, AVIF, "
+        "JPEG XL or JPEG 2000 file.",
     ]
     assert "1 pneumonia · 1 normal · 1 rejected · 1 unreadable" in [m.value for m in page.markdown]
     assert not page.header  # no single view

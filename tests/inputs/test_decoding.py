@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.support.hostile_bombs import pages, scans_of
 from tests.support.hostile_pictures import chunk, png
-from tests.support.pictures import encoded, gradient
+from tests.support.pictures import encoded, gradient, turned, upright
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inputs import decoding
@@ -96,16 +96,61 @@ def test_lossy_formats_come_close(kind: str) -> None:
         ("RGB", (200, 200, 200), 200),
         ("LA", (200, 255), 200),
         ("LA", (200, 51), 40),  # one fifth of 200 on black
-        ("LA", (200, 0), 0),
         ("RGBA", (255, 0, 0, 255), 76),
         ("RGBA", (255, 255, 255, 128), 128),
-        ("RGBA", (255, 255, 255, 0), 0),
     ],
 )
 def test_colour_becomes_luma_on_a_black_background(mode: str, colour: Any, grey: int) -> None:
     image = decode(encoded(solid(mode, colour)))
     assert image.shape == (48, 64)
     np.testing.assert_allclose(image.astype(int), grey, atol=1)
+
+
+def beside_transparent(mode: str, seen: Any, hidden: Any) -> Image.Image:
+    """A picture whose left half is to be seen, and the right half not."""
+    drawn = solid(mode, hidden)
+    drawn.paste(seen, (0, 0, 32, 48))
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("mode", "seen", "hidden"),
+    [("LA", (200, 255), (200, 0)), ("RGBA", (200, 200, 200, 255), (255, 255, 255, 0))],
+)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_transparent_part_is_black(mode: str, seen: Any, hidden: Any, kind: str) -> None:
+    drawn = beside_transparent(mode, seen, hidden)
+    drawn = drawn.convert("RGBA") if kind == "WEBP" else drawn
+    image = decode(encoded(drawn, kind, **LOSSLESS[kind]))
+    assert (image[:, :32] == 200).all()
+    assert not image[:, 32:].any()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP"])
+def test_alpha_of_0_everywhere_means_nothing(kind: str) -> None:
+    options = {"exact": True} if kind == "WEBP" else {}
+    drawn = Image.fromarray(np.dstack([gradient()] * 3 + [0 * gradient()]))
+    image = decode(
+        bmp_with_alpha(0) if kind == "BMP" else encoded(drawn, kind, **LOSSLESS[kind], **options)
+    )
+    np.testing.assert_array_equal(image, gradient())
+
+
+def test_alpha_of_0_in_every_entry_of_a_palette_means_nothing() -> None:
+    drawn = Image.fromarray(gradient()).convert("P")
+    np.testing.assert_array_equal(decode(encoded(drawn, transparency=bytes(256))), gradient())
+
+
+def bmp_with_alpha(alpha: int) -> bytes:
+    """A BMP of 32 bits that names a mask for opacity, as screenshots are kept."""
+    pixels = np.dstack([gradient()] * 3 + [np.full((60, 80), alpha, np.uint8)])[::-1].tobytes()
+    head = struct.pack("<IiiHHIIiiII", 108, 80, 60, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    head += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(48)
+    return b"BM" + struct.pack("<IHHI", 122 + len(pixels), 0, 0, 122) + head + pixels
+
+
+def test_alpha_of_a_bmp_is_obeyed_if_it_means_something() -> None:
+    np.testing.assert_allclose(decode(bmp_with_alpha(51)).astype(int), gradient() / 5, atol=1)
 
 
 def test_palette_is_looked_up() -> None:
@@ -130,9 +175,13 @@ def test_palette_with_graded_transparency_is_laid_on_black() -> None:
     np.testing.assert_array_equal(decode(encoded(drawn, transparency=bytes([100]))), 100)
 
 
-@pytest.mark.parametrize(("mode", "colour"), [("L", 200), ("RGB", (200, 200, 200))])
-def test_transparent_colour_key_is_black(mode: str, colour: Any) -> None:
-    assert not decode(encoded(solid(mode, colour), transparency=colour)).any()
+@pytest.mark.parametrize(
+    ("mode", "seen", "key"), [("L", 99, 200), ("RGB", (99, 99, 99), (200, 200, 200))]
+)
+def test_transparent_colour_key_is_black(mode: str, seen: Any, key: Any) -> None:
+    image = decode(encoded(beside_transparent(mode, seen, key), transparency=key))
+    assert (image[:, :32] == 99).all()
+    assert not image[:, 32:].any()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
@@ -210,52 +259,44 @@ def test_pixels_that_are_no_brightness_are_refused(value: float) -> None:
 # Orientation
 
 
-def upright() -> NDArray[np.uint8]:
-    """An image that no flip or turn maps onto itself, in blocks that JPEG keeps."""
-    image = np.zeros((48, 64), np.uint8)
-    image[:16, :16] = 255
-    image[:16, 48:] = 160
-    image[32:, :16] = 80
-    return image
-
-
-STORED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
-    1: lambda image: image,
-    2: np.fliplr,
-    3: lambda image: np.rot90(image, 2),
-    4: np.flipud,
-    5: np.transpose,
-    6: np.rot90,  # stored a quarter turn anticlockwise, so turned clockwise to be upright
-    7: lambda image: np.rot90(image, 2).T,
-    8: lambda image: np.rot90(image, -1),
-}
-
-
-def turned(orientation: int, image: NDArray[Any], kind: str, **options: Any) -> bytes:
+def lying(orientation: int, image: NDArray[Any], kind: str, **options: Any) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored = np.ascontiguousarray(STORED[orientation](image))
-    return encoded(stored, kind, exif=exif, **options)
+    return encoded(turned(orientation, image), kind, exif=exif, **options)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
-@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(orientation: int, kind: str) -> None:
     options = LOSSLESS.get(kind, {"quality": 95})
-    image = decode(turned(orientation, upright(), kind, **options))
+    image = decode(lying(orientation, upright(), kind, **options))
     tolerance = 3 if kind == "JPEG" else 0
     np.testing.assert_allclose(image.astype(int), upright(), atol=tolerance)
 
 
-@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied_to_16_bits(orientation: int) -> None:
-    image = decode(turned(orientation, upright().astype(np.uint16) * 257, "PNG"))
+    image = decode(lying(orientation, upright().astype(np.uint16) * 257, "PNG"))
     np.testing.assert_array_equal(image, upright())
 
 
 def test_broken_exif_does_not_lose_the_image() -> None:
     image = decode(encoded(upright(), "JPEG", quality=95, exif=b"Exif\0\0no exif at all"))
     np.testing.assert_allclose(image.astype(int), upright(), atol=3)
+
+
+# Metadata
+
+
+@pytest.mark.parametrize("name", ["icc_profile", "xmp", "exif"])
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "AVIF"])
+def test_megabytes_of_metadata_are_no_reason_to_refuse(kind: str, name: str) -> None:
+    noise = np.random.default_rng(1).bytes(3_000_000)
+    start = b"Exif\0\0II*\0\x08\0\0\0" + bytes(6) if name == "exif" else b""
+    drawn = Image.fromarray(gradient()).convert("RGB")
+    options = {"quality": 100} if kind == "AVIF" else LOSSLESS[kind]
+    image = decode(encoded(drawn, kind, **options, **{name: start + noise}))
+    np.testing.assert_allclose(image.astype(int), gradient(), atol=2)
 
 
 # Refusals
@@ -427,8 +468,8 @@ def test_smallest_image_is_read() -> None:
 FUZZED = {
     **{kind: encoded(gradient(), kind) for kind in FORMATS},
     "16-bit PNG": encoded(gradient().astype(np.uint16) * 257),
-    "turned JPEG": turned(6, upright(), "JPEG"),
-    "turned TIFF": turned(6, upright(), "TIFF"),
+    "turned JPEG": lying(6, upright(), "JPEG"),
+    "turned TIFF": lying(6, upright(), "TIFF"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The whole corpus of hostile files: some 3,000, the same on every machine, none of a patient."""
+"""The whole corpus of hostile files: some 5,000, the same on every machine, none of a patient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.support import hostile_dicom, hostile_pictures
+from tests.support import hostile_dicom, hostile_layouts, hostile_pictures
 from tests.support.hostile_archives import archive, archives
 from tests.support.hostile_bombs import MANY, bombs
 from tests.support.hostile_pictures import Case
@@ -47,7 +47,7 @@ NAMES = (
 
 def seeds() -> dict[str, bytes]:
     """Sound files of all supported kinds."""
-    return hostile_pictures.seeds() | hostile_dicom.seeds()
+    return hostile_pictures.seeds() | hostile_layouts.seeds() | hostile_dicom.seeds()
 
 
 def cut() -> Iterator[Case]:
@@ -125,6 +125,7 @@ def sizes() -> Iterator[Case]:
 FAMILIES: tuple[Callable[[], Iterator[Case]], ...] = (
     *(cut, flipped, replaced, doubles, sizes, bombs, archives),
     *(hostile_pictures.extents, hostile_pictures.depths),
+    *(hostile_layouts.layouts, hostile_layouts.layout_bombs),
     *(hostile_dicom.tags, hostile_dicom.lies, hostile_dicom.headers),
     *(hostile_dicom.bombs, hostile_dicom.doubles),
 )

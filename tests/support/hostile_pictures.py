@@ -1,4 +1,4 @@
-"""Hostile pictures, built by code: JPEG, PNG, WebP, BMP and TIFF that lie, break off or explode."""
+"""Hostile pictures, built by code, that lie, break off or explode; see `hostile_layouts`, too."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -26,6 +26,42 @@ def squares(row: int = 300, column: int = 100, side: int = 100) -> NDArray[np.ui
     image = np.full((500, 500), 50, np.uint8)
     image[row : row + side, column : column + side] = 255
     return image
+
+
+def rgb() -> NDArray[np.uint8]:
+    """The drawn image, and two turns of it, as red, green and blue."""
+    return np.dstack([gradient(), gradient()[::-1], gradient()[:, ::-1]])
+
+
+def deep(bits: int) -> NDArray[np.uint16]:
+    """The drawn image in so many bits of 16."""
+    return (gradient().astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16)
+
+
+def upright() -> NDArray[np.uint8]:
+    """An image that no flip or turn maps onto itself, in blocks that JPEG keeps."""
+    image = np.zeros((48, 64), np.uint8)
+    image[:16, :16] = 255
+    image[:16, 48:] = 160
+    image[32:, :16] = 80
+    return image
+
+
+def turned(orientation: int, image: NDArray[Any]) -> NDArray[Any]:
+    """The image as it is stored, if EXIF says this of its orientation."""
+    return np.ascontiguousarray(_STORED[orientation](image))
+
+
+_STORED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    1: lambda image: image,
+    2: np.fliplr,
+    3: lambda image: np.rot90(image, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: np.rot90,  # stored a quarter turn anticlockwise, so turned clockwise to be upright
+    7: lambda image: np.rot90(image, 2).T,
+    8: lambda image: np.rot90(image, -1),
+}
 
 
 def encoded(image: Image.Image | NDArray[Any], kind: str = "PNG", **options: Any) -> bytes:

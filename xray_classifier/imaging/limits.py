@@ -6,14 +6,23 @@ Each is told from the file before a decoder spends time or memory on it.
 from __future__ import annotations
 
 import io
+import struct
+from dataclasses import dataclass
 
 import numpy as np
 
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.imaging.jpeg_segments import SCAN, START, segments
 
 MAX_PIXELS = 64_000_000  # 8000 x 8000; radiographs have at most about 4300 x 4300
 MIN_SIDE = 32  # pixels
 MAX_SCANNED = 640_000_000  # pixels times scans; a progressive JPEG has about ten scans
+
+MAX_PIXEL_BYTES = 76_000_000
+"""Bytes of a decoded picture that is not 8-bit grey, and of which up to three copies are made."""
+
+MAX_SAMPLE_BYTES = 2 * MAX_PIXEL_BYTES
+"""Bytes of decoded samples that become grey without a further copy."""
 
 MAX_PIECES = 70_000
 """One strip for each row, or tiles of 64 x 64, of the largest picture stay far below."""
@@ -21,17 +30,39 @@ MAX_PIECES = 70_000
 MAX_READS = 50_000
 """A radiograph is read in some hundred pieces, a PNG of 50 MB in chunks of 8 KB in 20,000."""
 
-_SCAN = b"\xff\xda"  # begins a scan of a JPEG; within one, 0 follows every 0xFF
+_SCAN = bytes([0xFF, SCAN])
 
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
-# By the first four bytes: byte order, where the place of the first directory stands, and the
-# types of that place, of the number of entries and of the number of values in an entry.
-_KINDS = {
-    b"II*\0": ("<", 4, "u4", "u2", "u4"),
-    b"MM\0*": (">", 4, "u4", "u2", "u4"),
-    b"II+\0": ("<", 8, "u8", "u8", "u8"),
-    b"MM\0+": (">", 8, "u8", "u8", "u8"),
+
+
+@dataclass(frozen=True)
+class TiffForm:
+    """How the numbers of a TIFF are stored.
+
+    Attributes:
+        order: "<" or ">".
+        head: where the place of the first directory stands.
+        count: struct's letter for the number of entries of a directory.
+        place: struct's letter for places, and for the number of values of an entry.
+        entry: bytes of an entry, whose value or its place stand at the end.
+    """
+
+    order: str
+    head: int
+    count: str
+    place: str
+    entry: int
+
+
+TIFF_FORMS = {
+    b"II*\0": TiffForm("<", 4, "H", "I", 12),
+    b"II\0*": TiffForm("<", 4, "H", "I", 12),  # which is wrong, but Pillow takes it
+    b"MM\0*": TiffForm(">", 4, "H", "I", 12),
+    b"MM*\0": TiffForm(">", 4, "H", "I", 12),
+    b"II+\0": TiffForm("<", 8, "Q", "Q", 20),
+    b"MM\0+": TiffForm(">", 8, "Q", "Q", 20),
 }
+"""By the first four bytes."""
 
 
 def check_extent(width: int, height: int) -> None:
@@ -53,6 +84,26 @@ def check_extent(width: int, height: int) -> None:
         )
 
 
+def check_depth(width: int, height: int, size: int, most: int = MAX_PIXEL_BYTES) -> None:
+    """Refuse what is small enough in pixels, but not with so many bytes for each.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        size: bytes of a pixel, once it is decoded.
+        most: bytes of all.
+
+    Raises:
+        UnreadableImageError: over `most` bytes.
+    """
+    if width * height * size > most:
+        raise UnreadableImageError(
+            f"The image has {width} x {height} pixels, in colour or of more than 8 bits; the "
+            f"limit for such is {most // size // 1_000_000} million in all. Save it as 8-bit "
+            "grey, or scale it down, to about 2000 x 2000 for example."
+        )
+
+
 def check_scans(stream: bytes, pixels: int) -> None:
     """Refuse a JPEG of so many scans that decoding takes minutes: each costs as much as all.
 
@@ -63,7 +114,9 @@ def check_scans(stream: bytes, pixels: int) -> None:
     Raises:
         UnreadableImageError: scans times pixels over `MAX_SCANNED`.
     """
-    scans = stream.count(_SCAN)
+    scans = stream.count(_SCAN)  # or fewer, since other data may hold these bytes, too
+    if scans * pixels > MAX_SCANNED and stream.startswith(START):
+        scans = sum(segment.marker == SCAN for segment in segments(stream))
     if scans * pixels > MAX_SCANNED:
         raise UnreadableImageError(
             f"The JPEG image is stored in {scans} scans, which would take too long to decode. "
@@ -79,6 +132,28 @@ def too_many_pixels(extent: str) -> str:
     )
 
 
+def several_images(count: int | str) -> str:
+    """Say that a file holds so many pictures; in figures, or in a word."""
+    return f"The file holds {count} images; exactly one is wanted. Save the radiograph alone."
+
+
+def check_pieces(data: bytes) -> None:
+    """Refuse a TIFF of very many strips or tiles.
+
+    Args:
+        data: the whole file, of any format.
+
+    Raises:
+        UnreadableImageError: over `MAX_PIECES` in the first directory.
+    """
+    pieces = count_pieces(data)
+    if pieces > MAX_PIECES:
+        raise UnreadableImageError(
+            f"The TIFF image is stored in {pieces} pieces; at most {MAX_PIECES} can be read. Save "
+            "it as PNG."
+        )
+
+
 def count_pieces(data: bytes) -> int:
     """Count the strips or tiles that the first directory of a TIFF claims.
 
@@ -90,24 +165,24 @@ def count_pieces(data: bytes) -> int:
     Returns:
         0 also for what is no TIFF, or a broken one: Pillow will say so.
     """
-    if data[:4] not in _KINDS:
+    form = TIFF_FORMS.get(data[:4])
+    if form is None:
         return 0
-    order, place, offset, number, count = _KINDS[data[:4]]
     entry = np.dtype(
         {
             "names": ["tag", "count"],
-            "formats": [order + "u2", order + count],
+            "formats": [f"{form.order}H", f"{form.order}{form.place}"],
             "offsets": [0, 4],
-            "itemsize": 12 if count == "u4" else 20,
+            "itemsize": form.entry,
         }
     )
     try:
-        start = int(np.frombuffer(data, order + offset, 1, place)[0])
-        entries = int(np.frombuffer(data, order + number, 1, start)[0])
-        start += np.dtype(number).itemsize
+        (start,) = struct.unpack_from(form.order + form.place, data, form.head)
+        (entries,) = struct.unpack_from(form.order + form.count, data, start)
+        start += struct.calcsize(form.order + form.count)
         whole = min(entries, (len(data) - start) // entry.itemsize)
         directory = np.frombuffer(data, entry, whole, start)
-    except (ValueError, OverflowError):  # outside of the file
+    except (ValueError, OverflowError, struct.error):  # outside of the file
         return 0
     pieces = directory["count"][np.isin(directory["tag"], (_STRIP_OFFSETS, _TILE_OFFSETS))]
     return int(pieces.max(initial=0))

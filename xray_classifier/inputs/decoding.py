@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from xray_classifier.dicom.decode import decode_dicom, is_dicom
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.imaging.grey import on_black, to_grey
 from xray_classifier.imaging.limits import (
-    MAX_PIECES,
     MeteredStream,
+    check_depth,
     check_extent,
+    check_pieces,
     check_scans,
-    count_pieces,
+    several_images,
     too_many_pixels,
 )
 from xray_classifier.imaging.radiograph import GreyImage, Radiograph
+from xray_classifier.inputs import bmp, jpeg, newer, png, tiff
+from xray_classifier.inputs.tiff_pages import primary_page
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # that Pillow opens
 MAX_BYTES = 50 * 1024 * 1024
 
-MAX_PIXEL_BYTES = 76_000_000
-"""Bytes of a decoded picture that is not 8-bit grey; of it up to three copies are made."""
-
-SUPPORTED = "DICOM, JPEG, PNG, WebP, BMP or TIFF"
+SUPPORTED = "DICOM, JPEG, PNG, WebP, BMP, TIFF, AVIF, JPEG XL or JPEG 2000"
+NO_IMAGE = f"This is not an image that can be read. Upload a {SUPPORTED} file."
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a TIFF tag, and its value for a negative
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # that Pillow keeps a pixel in, else 4
-_ROWS = 256  # that are scaled at once, in 8 bytes a pixel
 
 # Pillow warns of huge or odd files; here they are refused, or decoded all the same. Set once,
 # since warnings.catch_warnings is not safe with threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("imagecodecs").setLevel(logging.CRITICAL + 1)  # as little as Pillow's
 
 
 def decode(data: bytes) -> Radiograph:
@@ -45,12 +49,14 @@ def decode(data: bytes) -> Radiograph:
 
     Returns:
         The image, shape (height, width), uint8, 0 = black, and for DICOM what its header warns of.
-        EXIF rotation is applied, transparency is laid on black, colour becomes luma (ITU-R
-        BT.601), 16 bits are scaled by their range of values; for DICOM see `dicom.display`.
+        It is the primary picture of the file, turned as EXIF or the like says. What has more than
+        8 bits is scaled by its range of values, colour becomes luma (ITU-R BT.601), transparency
+        is laid on black; for DICOM see `dicom.display`.
 
     Raises:
-        UnreadableImageError: empty, too large, truncated, of another format or with several
-            frames. The message is a sentence for people that says what to do.
+        UnreadableImageError: empty, too large, truncated, of another format, with several full
+            pictures, or stored so that nobody shows it rightly. The message is a sentence for
+            people that says what to do.
         RejectedImageError: a DICOM header that says that it is no chest radiograph.
     """
     if not data:
@@ -66,101 +72,115 @@ def decode(data: bytes) -> Radiograph:
 
 
 def _decode_picture(data: bytes) -> GreyImage:
-    with _open(data) as image:
-        try:
-            _check(image, data)
-            return _to_grey(image)
-        except UnreadableImageError:
-            raise
-        except Exception as error:  # whatever the broken bytes lead Pillow's decoders into
-            raise UnreadableImageError(
-                f"The {image.format} image is damaged or incomplete. Export or download it again."
-            ) from error
-
-
-def _open(data: bytes) -> Image.Image:
-    pieces = count_pieces(data)
-    if pieces > MAX_PIECES:
-        raise UnreadableImageError(
-            f"The TIFF image is stored in {pieces} pieces; at most {MAX_PIECES} can be read. Save "
-            "it as PNG."
-        )
+    kind = next((kind for kind, (is_kind, _) in _READERS.items() if is_kind(data)), None)
+    if kind is None:
+        raise UnreadableImageError(NO_IMAGE)
     try:
-        return Image.open(MeteredStream(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise UnreadableImageError(too_many_pixels("more than 178 million")) from error
-    except Exception as error:
+        _, read = _READERS[kind]
+        return _to_grey(_upright(read(data)))
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # whatever the broken bytes lead decoders into
         raise UnreadableImageError(
-            f"This is not an image that can be read. Upload a {SUPPORTED} file."
+            f"The {kind} image is damaged or incomplete. Export or download it again."
         ) from error
 
 
-def _check(image: Image.Image, data: bytes) -> None:
-    width, height = image.size
-    check_extent(width, height)
-    _check_depth(image)
-    if image.format in ("JPEG", "MPO"):
-        check_scans(data, width * height)
+def _read_jpeg(data: bytes) -> Image.Image:
+    if deep := jpeg.decode_deep(data):
+        return deep
+    image = _open(data)
+    check_scans(data, image.width * image.height)
+    pictures = jpeg.count_pictures(image, data)
+    if pictures > 1:
+        raise UnreadableImageError(several_images(pictures))
+    return image
+
+
+def _read_png(data: bytes) -> Image.Image:
+    bare, info = png.without_metadata(data)
+    image = _only(_open(bare))
+    if png.is_deep(bare):
+        image = Image.fromarray(png.decode_deep(bare))
+    image.info.update(info)
+    return image
+
+
+def _read_bmp(data: bytes) -> Image.Image:
+    return bmp.decode_fields(data) or _open(data)
+
+
+def _read_tiff(data: bytes) -> Image.Image:
+    check_pieces(data)
+    page = primary_page(data)
+    check_pieces(page.data)
+    image = tiff.decode_page(page) or _open(page.data)
+    tiff.use_palette_of_8_bits(image)
+    return image
+
+
+def _read_other(data: bytes) -> Image.Image:
+    return _only(_open(data))
+
+
+def _open(data: bytes) -> Image.Image:
+    """Open a file with Pillow, which decodes nothing before it is asked for pixels."""
+    try:
+        image = Image.open(MeteredStream(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(too_many_pixels("more than 178 million")) from error
+    except Exception as error:
+        raise UnreadableImageError(NO_IMAGE) from error
+    check_extent(*image.size)
+    return image
+
+
+def _only(image: Image.Image) -> Image.Image:
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
-        raise UnreadableImageError(
-            f"The file holds {frames} images; exactly one is wanted. Save the radiograph alone."
-        )
+        raise UnreadableImageError(several_images(frames))
+    return image
 
 
-def _check_depth(image: Image.Image) -> None:
-    """Refuse what is small enough in pixels, but not with so many bytes for each."""
-    width, height = image.size
-    size = 4 if image.has_transparency_data else _BYTES.get(image.mode, 4)
+def _upright(image: Image.Image) -> Image.Image:
+    """Decode a picture, and turn it as its EXIF or XMP says; what is broken there says nothing."""
+    check_depth(*image.size, _pixel_bytes(image))
+    image.load()
+    with suppress(Exception):
+        image.getexif()  # keeps what it has read, and will not read it again
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _pixel_bytes(image: Image.Image) -> int:
+    """Count the bytes that Pillow keeps a pixel in."""
     if image.format == "WEBP":
-        size = 6  # its decoder has canvases of its own
-    if size > 1 and width * height * size > MAX_PIXEL_BYTES:
-        raise UnreadableImageError(
-            f"The image has {width} x {height} pixels, in colour or of more than 8 bits; the "
-            f"limit for such is {MAX_PIXEL_BYTES // size // 1_000_000} million in all. Save it "
-            "as 8-bit grey, or scale it down, to about 2000 x 2000 for example."
-        )
+        return 6  # its decoder has canvases of its own
+    return 4 if image.has_transparency_data else _BYTES.get(image.mode, 4)
 
 
 def _to_grey(image: Image.Image) -> GreyImage:
-    ImageOps.exif_transpose(image, in_place=True)
+    """Make grey of a picture that is upright and of no more than 8 bits in several channels."""
     if image.mode.startswith("I") or image.mode == "F":
-        grey = _scale_to_8_bits(np.asarray(image))
         negative = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-        return 255 - grey if negative else grey  # Pillow does so only up to 8 bits
+        return to_grey(np.asarray(image), negative=negative)  # Pillow inverts only up to 8 bits
     if image.has_transparency_data:
-        coloured = image if image.mode == "RGBA" else image.convert("RGBA")
-        black = Image.new("L", coloured.size, 0)
-        black.paste(coloured.convert("L"), mask=coloured.getchannel("A"))
-        return np.asarray(black)
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        opacity = image.getchannel("A")
+        if opacity.getextrema() != (0, 0):  # else it means nothing
+            return np.asarray(on_black(image.convert("L"), opacity))
     return np.asarray(image if image.mode == "L" else image.convert("L"))
 
 
-def _scale_to_8_bits(values: NDArray[np.generic]) -> GreyImage:
-    """Scale deep pixels to uint8 by the range that the bit depth in use spans.
-
-    `Image.convert("L")` would clip everything above 255 to white. Files with 10, 12 or 14 bits
-    keep them in 16, so the full range is the smallest usual depth that holds the maximum. Floats
-    up to about 1 span [0, 1].
-    """
-    low, peak = float(values.min()), float(values.max())
-    if not (np.isfinite(peak) and low >= 0):
-        raise UnreadableImageError(
-            f"The image holds pixels from {low:g} to {peak:g}; none below 0 or undefined can be "
-            "shown. Save the radiograph as an 8- or 16-bit image."
-        )
-    if values.dtype.kind == "f" and peak < 2:
-        full = max(1.0, peak)
-    else:
-        full = next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if peak < 2**bits), peak)
-    if values.dtype == np.uint16:  # by table: a quarter of the memory
-        return _rounded(np.arange(2**16) * (255 / full))[values]
-    grey = np.empty(values.shape, np.uint8)
-    for start in range(0, len(values), _ROWS):
-        rows = slice(start, start + _ROWS)
-        grey[rows] = _rounded(values[rows].astype(np.float64) * (255 / full))
-    return grey
-
-
-def _rounded(values: NDArray[np.floating]) -> GreyImage:
-    return np.minimum(np.round(values), 255).astype(np.uint8)
+_READERS: dict[str, tuple[Callable[[bytes], bool], Callable[[bytes], Image.Image]]] = {
+    "JPEG": (jpeg.is_jpeg, _read_jpeg),
+    "PNG": (png.is_png, _read_png),
+    "WebP": (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _read_other),
+    "BMP": (bmp.is_bmp, _read_bmp),
+    "TIFF": (tiff.is_tiff, _read_tiff),
+    "AVIF": (newer.is_avif, newer.read_avif),
+    "HEIC": (newer.is_heic, newer.refuse_heic),
+    "JPEG XL": (newer.is_jpeg_xl, newer.read_jpeg_xl),
+    "JPEG 2000": (newer.is_jpeg_2000, newer.read_jpeg_2000),
+}
+"""What tells a format by its first bytes, and what reads it."""
