@@ -62,6 +62,21 @@ def test_image_is_judged_as_on_the_page(
     assert row.probability == pytest.approx(1 / (1 + np.exp(4 - 8 * grey / 255)), abs=1e-5)
 
 
+def test_grey_levels_are_looked_at_before_the_picture_is_resized(
+    tiny_classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    # Alternating columns of two greys, which the resize would make one of.
+    path.write_bytes(encoded(np.tile(np.array([90, 100], np.uint8), (1000, 1000))))
+    (row,) = score({"a.png": path}, tiny_classifier)
+    assert (row.status, row.probability) == ("unreadable", None)
+    assert "so few grey levels" in row.message
+    path.write_bytes(encoded(gradient(900, 1200) // 4))
+    (row,) = score({"a.png": path}, tiny_classifier)
+    page = classify(path.read_bytes(), tiny_classifier)
+    assert (row.warnings, row.probability) == (("grey_range_stretched",), page.probability)
+
+
 @pytest.mark.parametrize(("nudge", "verdict"), [(0, "pneumonia"), (1e-9, "normal")])
 def test_pneumonia_begins_at_the_threshold_itself(
     nudge: float, verdict: str, tiny_classifier: Classifier, tmp_path: Path

@@ -12,7 +12,7 @@ from pydicom import dcmread
 
 from tests.support.commands import Captured, flat, said
 from tests.support.dicom_files import IDENTIFIER, dicom
-from tests.support.pictures import encoded, squares
+from tests.support.pictures import encoded, shaded_square
 from xray_classifier.cli.main import main
 from xray_classifier.models import gate, loading
 from xray_classifier.models.classifier import Classifier
@@ -104,7 +104,7 @@ def square(monkeypatch: pytest.MonkeyPatch, square_classifier: Classifier, tmp_p
     """A picture that the model at hand calls pneumonia, for its bright square."""
     monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: square_classifier)
     path = tmp_path / "square.png"
-    path.write_bytes(encoded(squares()))
+    path.write_bytes(encoded(shaded_square()))
     return path
 
 

@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from tests.support.dicom_files import dicom
 from tests.support.pictures import encoded, gradient
 from tests.support.stand_ins import pointed_classifier
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.imaging.radiograph import Radiograph
-from xray_classifier.inference.pipeline import Choices, Result, classify, classify_radiograph
+from xray_classifier.inference.pipeline import (
+    Choices,
+    Result,
+    classify,
+    classify_radiograph,
+    read,
+)
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.gate import Gate
 
@@ -104,6 +114,58 @@ def test_a_real_radiograph_gets_the_probability_of_its_mean_brightness(
     expected = 1 / (1 + np.exp(4 - 8 * result.image.mean() / 255))
     assert result.probability == pytest.approx(expected, abs=2e-3)
     assert result.image.ndim == 2
+
+
+# Few grey levels
+
+
+@pytest.fixture(params=["PNG", "JPEG", "DICOM"])
+def write(request: pytest.FixtureRequest) -> Callable[[NDArray[np.uint8]], bytes]:
+    """Write a picture as a file of each of these kinds."""
+    if request.param == "DICOM":
+        return dicom
+    return partial(encoded, kind=request.param)
+
+
+def test_a_near_black_picture_gets_no_answer(
+    write: Callable[[NDArray[np.uint8]], bytes], tiny_classifier: Classifier
+) -> None:
+    with pytest.raises(UnreadableImageError, match="drawn in so few grey levels"):
+        classify(write(gradient(300, 400) // 16), tiny_classifier)
+
+
+def test_a_narrow_picture_is_judged_and_shown_as_stretched(
+    write: Callable[[NDArray[np.uint8]], bytes], tiny_classifier: Classifier
+) -> None:
+    result = classify(write(gradient(300, 400) // 4), tiny_classifier)
+    whole = classify(write(gradient(300, 400)), tiny_classifier)
+    assert (result.warnings, whole.warnings) == (("grey_range_stretched",), ())
+    assert result.probability == pytest.approx(whole.probability, abs=0.02)
+    assert np.abs(result.image.astype(int) - whole.image).mean() < 3
+
+
+@pytest.mark.data
+def test_a_narrow_radiograph_keeps_its_verdict(data: Path) -> None:
+    from xray_classifier.models.gate import load_gate
+    from xray_classifier.models.loading import load_classifier
+
+    classifier, gate = load_classifier(), load_gate()
+    for path in sorted((data / "originals").rglob("*.jpeg"))[::4]:
+        image = read(path.read_bytes()).image
+        result = classify(encoded(image // 4), classifier, gate)
+        whole = classify(encoded(image), classifier, gate)
+        assert result.verdict == whole.verdict
+        assert result.probability == pytest.approx(whole.probability, abs=0.01)
+        assert result.warnings == ("grey_range_stretched",)
+
+
+def test_a_picture_of_one_grey_is_refused_by_the_gate(tiny_classifier: Classifier) -> None:
+    from xray_classifier.models.gate import load_gate
+
+    gate = load_gate()
+    for grey in range(0, 256, 17):
+        result = classify(flat(grey), tiny_classifier, gate)
+        assert (result.status, result.probability) == ("rejected", None)
 
 
 # The gate

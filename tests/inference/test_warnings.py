@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from xray_classifier.imaging.grey_levels import FEW, STRETCHED
 from xray_classifier.inference.pipeline import NOT_VALID
 from xray_classifier.inference.warnings import WARNINGS, sentences
 from xray_classifier.models.gate import OUTSIDE_POPULATION
@@ -21,5 +22,5 @@ def test_code_words_become_sentences_in_their_order() -> None:
     ]
 
 
-def test_what_the_gate_warns_of_has_its_sentence() -> None:
-    assert {NOT_VALID, OUTSIDE_POPULATION} <= WARNINGS.keys()
+def test_what_gate_and_grey_levels_warn_of_has_its_sentence() -> None:
+    assert {NOT_VALID, OUTSIDE_POPULATION, FEW, STRETCHED} <= WARNINGS.keys()

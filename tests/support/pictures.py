@@ -64,6 +64,11 @@ _STORED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 
 
+def shaded_square() -> NDArray[np.uint8]:
+    """The same picture with as many greys as a radiograph has: the rest is darker than half."""
+    return np.maximum(squares(), np.linspace(20, 120, 500).astype(np.uint8))
+
+
 def encoded(image: Image.Image | NDArray[Any], kind: str = "PNG", **options: Any) -> bytes:
     """Write an image as the bytes of a file."""
     if not isinstance(image, Image.Image):

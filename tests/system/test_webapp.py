@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, dicom
 from tests.support.pages import draw_app
-from tests.support.pictures import encoded, gradient, squares
+from tests.support.pictures import encoded, gradient, shaded_square
 from tests.support.places import ROOT
 from tests.support.recorded import POINT_FIGURES, SUMMARY
 from tests.support.stand_ins import find_no_model, pointed_classifier
@@ -146,7 +146,7 @@ def test_heatmap_is_shown_on_demand_with_what_it_is_not(
     page: AppTest, monkeypatch: pytest.MonkeyPatch, square_classifier: Classifier
 ) -> None:
     monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: square_classifier)
-    upload(page, encoded(squares()))
+    upload(page, encoded(shaded_square()))
     assert (len(page.image), len(page.slider)) == (1, 0)
     page.toggle[-1].set_value(True).run()
     assert (len(page.image), len(page.slider)) == (2, 1)

@@ -28,10 +28,10 @@ from xray_classifier.inference.pipeline import (
     Result,
     classify,
     classify_radiograph,
+    read,
 )
 from xray_classifier.inference.verdict import NORMAL, PNEUMONIA, UNCERTAIN, percent
 from xray_classifier.inference.warnings import NO_DIAGNOSIS, sentences
-from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.gate import ADVICE
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
@@ -58,7 +58,7 @@ def show_one(
 
 def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, number: int) -> None:
     try:
-        radiograph = decode(data)
+        radiograph = read(data)
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
             classifier, gate = shared_classifier(name, model_source(name)), shared_gate()
         with st.spinner("Looking at the image …"):

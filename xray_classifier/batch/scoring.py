@@ -16,8 +16,8 @@ from xray_classifier.inference.pipeline import (
     Choices,
     Result,
     classify_radiographs,
+    read,
 )
-from xray_classifier.inputs.decoding import decode
 from xray_classifier.inputs.sources import Readable, Source, sources_of_files
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.gate import Gate
@@ -93,7 +93,7 @@ def score_source(
     Raises:
         ModelUnavailableError: the model lacks what was chosen.
     """
-    batch = [(source.name, lambda: decode(source.read()))]
+    batch = [(source.name, lambda: read(source.read()))]
     return next(_score_batch(batch, classifier, gate, choices))
 
 
@@ -158,5 +158,5 @@ def _row(name: str, result: Result, model: str) -> Row:
 
 def _prepare(source: Source) -> Radiograph:
     """Do all that needs no model. What waits for one takes 250 kB, whatever the file's size."""
-    radiograph = decode(source.read())
+    radiograph = read(source.read())
     return Radiograph(resize(radiograph.image), radiograph.warnings)

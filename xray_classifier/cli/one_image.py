@@ -22,7 +22,7 @@ from xray_classifier.cli.options import (
     show_remarks,
 )
 from xray_classifier.errors import DatasetError, UnreadableImageError
-from xray_classifier.inference.pipeline import Choices, Result, classify_radiograph
+from xray_classifier.inference.pipeline import Choices, Result, classify_radiograph, read
 
 if TYPE_CHECKING:
     from xray_classifier.imaging.radiograph import Radiograph
@@ -144,10 +144,8 @@ def _read(path: Path) -> bytes:
 
 def _decode(path: Path, data: bytes) -> Radiograph | None:
     """Decode the file, or say on stderr why that cannot be done."""
-    from xray_classifier.inputs.decoding import decode
-
     try:
-        return decode(data)
+        return read(data)
     except UnreadableImageError as error:
         print(f"error: {path}: {error}", file=sys.stderr)
         return None

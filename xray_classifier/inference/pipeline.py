@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xray_classifier.imaging.grey_levels import judgeable
 from xray_classifier.imaging.preprocessing import preprocess
 from xray_classifier.imaging.radiograph import GreyImage, Radiograph
 from xray_classifier.inference.prevalence import post_test
@@ -72,6 +73,18 @@ class Result:
     runtime: str = ""
 
 
+def read(data: bytes) -> Radiograph:
+    """Decode a file, and stretch it or warn where it has few grey levels.
+
+    Args:
+        data: the whole image file.
+
+    Raises:
+        UnreadableImageError: the bytes are not an image that can be judged.
+    """
+    return judgeable(decode(data))
+
+
 def classify(
     data: bytes, classifier: Classifier, gate: Gate | None = None, choices: Choices = DEFAULTS
 ) -> Result:
@@ -88,7 +101,7 @@ def classify(
         ModelUnavailableError: the model's answer is no probability, or it lacks what was chosen.
         ValueError: the pre-test probability is not between 0 and 1.
     """
-    return classify_radiograph(decode(data), classifier, gate, choices)
+    return classify_radiograph(read(data), classifier, gate, choices)
 
 
 def classify_radiograph(
@@ -97,7 +110,7 @@ def classify_radiograph(
     gate: Gate | None = None,
     choices: Choices = DEFAULTS,
 ) -> Result:
-    """Do the same for a decoded radiograph; its warnings are handed on to the result."""
+    """Do the same for a radiograph from `read`; its warnings are handed on to the result."""
     return classify_radiographs([radiograph], classifier, gate, choices)[0]
 
 

@@ -33,6 +33,14 @@ WARNINGS = {
         "The DICOM header speaks of a lookup table or rescaling for the greys, but that is lost. "
         "Brightness and contrast may be others than were meant; export the radiograph again."
     ),
+    "grey_range_stretched": (
+        "The picture used a small part of the grey range, and was stretched to the whole of it. "
+        "Shades that were lost before may mislead the model; better export it with its full range."
+    ),
+    "few_grey_levels": (
+        "The picture has few grey levels. Shades that were lost before may mislead the model; "
+        "better export it with its full range."
+    ),
     "outside_population": (
         "This chest looks unlike those of the children of 1 to 5 years that the model learned "
         "from: an adult's, for example. Of such chests the model knows nothing."
