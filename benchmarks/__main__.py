@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Else NumPy's threads wait busily after a product, while the next side is timed.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
-from benchmarks import folder, images, latency, machine, memory, results, scaling, startup
+from benchmarks import folder, images, latency, machine, memory, results, scaling, startup, visits
 from benchmarks.measure import Figure
+from benchmarks.processes import RUNTIMES
 from xray_classifier.files import write_json
 
 
@@ -35,13 +38,18 @@ def main() -> None:
 def measure(times: int) -> tuple[list[Figure], dict[str, Any]]:
     """Measure everything but the growth; `times` multiplies the rounds.
 
-    Fresh processes come first: afterwards this one holds TensorFlow and its threads, and its peak
-    memory would count as theirs.
+    Fresh processes come first: afterwards this one holds TensorFlow and its threads.
     """
     _say("start of the page")
     figures = [startup.compare_pages(3 * times)]
     _say("first verdict")
     figures.append(startup.compare_first_verdicts(3 * times))
+    _say("the command `predict`")
+    figures += startup.compare_predict(3 * times)
+    _say("the page's server")
+    figures += visits.compare_first_visits(3 * times)
+    _say("reruns of the page")
+    figures.append(visits.compare_reruns(2 * times))
     _say("memory")
     figures.append(memory.growth())
     tables = {"memory_mb": memory.steps()}
@@ -58,25 +66,30 @@ def measure_scaling() -> tuple[list[Figure], dict[str, Any]]:
 
 
 def _measure_here(times: int) -> list[Figure]:
-    import keras
-
     from xray_classifier.models.gate import load_gate
+    from xray_classifier.models.keras_network import keras_model
     from xray_classifier.models.loading import load_classifier
-    from xray_classifier.paths import MODEL_FOLDER
 
     data = images.large_jpeg()
-    article, default = load_classifier("article"), load_classifier("default")
+    article, default = (
+        {side: load_classifier(name, runtime=runtime) for side, runtime in RUNTIMES.items()}
+        for name in ("article", "default")
+    )
+    judges = {
+        side: (default[side], load_gate(runtime=runtime)) for side, runtime in RUNTIMES.items()
+    }
     _say("one image")
-    model = keras.models.load_model(MODEL_FOLDER / article.spec.file)
+    model = keras_model(article["Keras"].network)
     figures = [
-        latency.compare_paths(data, model, article, 30 * times),
-        latency.compare_with_floor(data, article, 40 * times),
-        *latency.time_default(data, default, load_gate(), 30 * times),
+        latency.compare_paths(data, model, article["ours"], 30 * times),
+        latency.compare_with_floor(data, article["ours"], article["Keras"], 40 * times),
+        latency.time_default(data, judges, 30 * times),
+        *latency.time_heatmap(data, judges, 10 * times),
     ]
     _say("a folder")
-    keys = {"folder_over_keras": (article, 1.3), "folder_over_keras_default": (default, 1.0)}
-    for key, (classifier, target) in keys.items():
-        figures.append(folder.compare(key, classifier, target, images=200, rounds=3 * times))
+    for key, both in {"folder_over_keras": article, "folder_over_keras_default": default}.items():
+        model = keras_model(both["Keras"].network)
+        figures.append(folder.compare(key, both["ours"], model, images=200, rounds=3 * times))
     return figures
 
 

@@ -3,9 +3,9 @@
 `python -m benchmarks.archive [--json FILE] [--images N]`, about two minutes on two idle cores.
 
 The clock runs from the moment when each worker has given its first batch, so that the start of
-TensorFlow and Ray, the same for ten images as for a million, does not count. An archive of n images
+models and Ray, the same for ten images as for a million, does not count. An archive of n images
 on c cores then takes n / (c * r) seconds, with r the images per second of one of two workers side
-by side; that leaves out the start (some 20 s) and whatever slows the reading of files down.
+by side; that leaves out the start and whatever slows the reading of files down.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--images", type=int, default=400, help="how many (default: 400)")
     options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     found = measure(options.images)
     for name, figures in found["engines"].items():
         print(f"{name:14}{figures['images_per_second']:8.1f} images/s")
@@ -59,7 +58,7 @@ def measure(images: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         fill(folder / "images", images)
-        for workers in (1, 2):  # before TensorFlow takes its memory in this process
+        for workers in (1, 2):  # before the models take their memory in this process
             run = begin(folder, f"ray-{workers}")
             rate = images_per_second(ray_backend.run_job(JOB, run, workers), workers)
             engines[f"ray, {workers} worker{'s' * (workers > 1)}"] = rate

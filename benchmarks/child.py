@@ -1,7 +1,7 @@
 """What is measured in a process of its own: `python -m benchmarks.child NAME ARGUMENT ...`.
 
 Each prints one line of JSON as soon as it is done. Imports stand inside, since they are a part of
-what is measured.
+what is measured. What runs the networks is chosen by `XRAY_CLASSIFIER_RUNTIME`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,41 @@ def page(script: str) -> None:
     if shown.exception:
         raise SystemExit(f"The page failed: {shown.exception[0].value}")
     _answer(len(shown.main))
+
+
+def page_reruns(image: str, times: str) -> None:
+    """Upload a JPEG to the page, then have it drawn anew; give the CPU seconds of each time."""
+    import time
+
+    from streamlit.testing.v1 import AppTest
+
+    shown = AppTest.from_file(str(PAGE), default_timeout=300).run()
+    shown.file_uploader[0].upload("image.jpeg", Path(image).read_bytes(), "image/jpeg").run()
+    seconds = []
+    for _ in range(int(times)):
+        start = time.process_time()
+        shown.run()
+        seconds.append(time.process_time() - start)
+    if shown.exception or not len(shown.image):
+        raise SystemExit(f"The page judged nothing: {[box.value for box in shown.error]}")
+    _answer(seconds)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow; give the peak memory."""
+    import tensorflow  # noqa: F401
+
+    _answer(_peak())
+
+
+def predict(image: str) -> None:
+    """Run the command `predict` on a file; give the peak memory."""
+    from xray_classifier.cli.main import main
+
+    status = main(["predict", image])
+    if status:
+        raise SystemExit(status)
+    _answer(_peak())
 
 
 def bare_verdict(image: str, model: str) -> None:
@@ -69,14 +104,11 @@ def where_memory_goes(image: str) -> None:
 
     AppTest.from_file(str(PAGE), default_timeout=300).run()
     steps["the page, before an upload"] = _resident()
-    import keras  # noqa: F401  # brings TensorFlow
-
-    steps["TensorFlow and Keras"] = _resident()
     from xray_classifier.models.gate import load_gate
     from xray_classifier.models.loading import load_classifier
 
     classifier = load_classifier()
-    steps["model `default`"] = _resident()
+    steps["runtime and model `default`"] = _resident()
     gate = load_gate()
     steps["gate"] = _resident()
     from xray_classifier.imaging.preprocessing import preprocess
@@ -133,6 +165,9 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     program.__name__: program
     for program in (
         page,
+        page_reruns,
+        import_tensorflow,
+        predict,
         bare_verdict,
         verdict,
         verdicts,
@@ -151,10 +186,12 @@ def _resident() -> float:
 
 
 def _peak() -> float:
-    """Give the most memory that this process had so far, in MB."""
-    import resource
+    """Give the most memory that this process had so far, in MB.
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    `getrusage` would count what the process that started this one had, too.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmHWM:")[1].split()[0]) / 2**10
 
 
 def _answer(value: object) -> None:

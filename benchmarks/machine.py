@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "streamlit")
+PACKAGES = ("onnxruntime", "tensorflow", "keras", "numpy", "pillow", "streamlit")
 
 
 def describe() -> dict[str, str | int | float | dict[str, str]]:

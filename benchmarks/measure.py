@@ -6,6 +6,10 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Figure:
     Attributes:
         key: its name in the JSON.
         what: in words.
-        value: a ratio, or milliseconds.
+        value: a ratio, or in the unit that `what` names.
         target: reached if the value is at most this, or at least this.
         at_least: which of both.
         sides: what was compared, by name.
@@ -64,15 +68,28 @@ def take_turns(
     Returns:
         Seconds for each round, by side.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    return ask_in_turns(
+        {name: partial(_seconds, side) for name, side in sides.items()}, rounds, warm_up
+    )
+
+
+def ask_in_turns(
+    sides: Mapping[str, Callable[[], T]], rounds: int, warm_up: int
+) -> dict[str, list[T]]:
+    """Ask each side once a round for what it measured, after some rounds that do not count."""
+    found: dict[str, list[T]] = {name: [] for name in sides}
     for number in range(-warm_up, rounds):
         for name, side in sides.items():
-            start = time.perf_counter()
-            side()
-            elapsed = time.perf_counter() - start
+            answer = side()
             if number >= 0:
-                seconds[name].append(elapsed)
-    return seconds
+                found[name].append(answer)
+    return found
+
+
+def _seconds(side: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    side()
+    return time.perf_counter() - start
 
 
 def quartiles(values: Sequence[float], unit: str = "ms", scale: float = 1e3) -> Quartiles:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.images import fill, large_jpeg
 from benchmarks.measure import Figure, Quartiles
-from benchmarks.processes import ask
+from benchmarks.processes import RUNTIMES, ask
 
 EARLY, LATE = 100, 1000
 IMAGES = 24
@@ -19,20 +19,29 @@ def growth(early: int = EARLY, late: int = LATE) -> Figure:
         folder = Path(temporary, "images")
         folder.mkdir()
         fill(folder, IMAGES)
-        resident = ask("verdicts", str(folder), str(early), str(late))
+        resident = {
+            side: ask("verdicts", str(folder), str(early), str(late), runtime=runtime)
+            for side, runtime in RUNTIMES.items()
+        }
     sides = {
-        f"after {count} verdicts": Quartiles(megabytes, megabytes, megabytes, 1, "MB")
-        for count, megabytes in resident.items()
+        f"{side}, after {count} verdicts": Quartiles(megabytes, megabytes, megabytes, 1, "MB")
+        for side, found in resident.items()
+        for count, megabytes in found.items()
     }
-    value = resident[str(late)] / resident[str(early)] - 1
+    value = resident["ours"][str(late)] / resident["ours"][str(early)] - 1
     what = f"growth of resident memory from {early} to {late} verdicts, as a fraction"
     return Figure("memory_growth_1000", what, value, 0.05, sides=sides)
 
 
-def steps() -> dict[str, float]:
-    """Give the resident memory in MB of the page's process after each step."""
+def steps() -> dict[str, dict[str, float]]:
+    """Give the resident memory in MB of the page's process after each step, on both sides."""
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder, "image.jpeg")
         image.write_bytes(large_jpeg())
-        resident: dict[str, float] = ask("where_memory_goes", str(image))
-    return resident
+        resident = {
+            side: ask("where_memory_goes", str(image), runtime=runtime)
+            for side, runtime in RUNTIMES.items()
+        }
+    return {
+        step: {side: found[step] for side, found in resident.items()} for step in resident["ours"]
+    }

@@ -31,5 +31,5 @@ def describe(figures: Sequence[Figure]) -> str:
         wanted = f"{'at least' if figure.at_least else 'at most'} {figure.target:g}"
         mark = "met" if figure.met else "MISSED"
         lines.append(f"{figure.key:26}{figure.value:10.4g}   {wanted:14}{mark}")
-        lines += [f"    {name:24}{side} of {side.times}" for name, side in figure.sides.items()]
+        lines += [f"    {name:32}{side} of {side.times}" for name, side in figure.sides.items()]
     return "\n".join(lines)

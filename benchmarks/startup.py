@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchmarks.child import PAGE
 from benchmarks.images import ROOT, large_jpeg
-from benchmarks.measure import Figure, quartiles, ratio, take_turns
-from benchmarks.processes import seconds_to_answer
+from benchmarks.measure import Figure, ask_in_turns, quartiles, ratio, take_turns
+from benchmarks.processes import RUNTIMES, cost_of, seconds_to_answer
 
+IMPORT = "import tensorflow"
 FUTURE = "from __future__ import annotations\n"
 
 
@@ -62,5 +64,34 @@ def compare_first_verdicts(rounds: int) -> Figure:
     sides = {name: quartiles(values, "s", 1) for name, values in seconds.items()}
     what = "first verdict, `default` and gate, over a bare import, load and predict"
     return Figure(
-        "first_verdict_over_bare", what, ratio(sides["ours"], sides["bare"]), 1.1, sides=sides
+        "first_verdict_over_bare", what, ratio(sides["ours"], sides["bare"]), 0.35, sides=sides
     )
+
+
+def compare_predict(rounds: int) -> list[Figure]:
+    """Set `predict` of one file against `import tensorflow`, and tell its memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder, "image.jpeg")
+        image.write_bytes(large_jpeg())
+        costs = ask_in_turns(
+            {
+                side: partial(cost_of, "predict", str(image), runtime=runtime)
+                for side, runtime in RUNTIMES.items()
+            }
+            | {IMPORT: partial(cost_of, "import_tensorflow")},
+            rounds,
+            warm_up=1,
+        )
+    seconds = {
+        side: quartiles([cost.seconds for cost in found], "s", 1) for side, found in costs.items()
+    }
+    peaks = {
+        side: quartiles([cost.megabytes for cost in found], "MB", 1)
+        for side, found in costs.items()
+    }
+    over = ratio(seconds["ours"], seconds[IMPORT])
+    what = "`predict` of one file from a cold start, over `import tensorflow` in a fresh process"
+    return [
+        Figure("predict_over_import", what, over, 0.667, sides=seconds),
+        Figure("predict_mb", "its peak memory in MB", peaks["ours"].median, 350, sides=peaks),
+    ]
