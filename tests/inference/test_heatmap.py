@@ -32,7 +32,9 @@ from xray_classifier.inference.heatmap import (
 )
 from xray_classifier.inference.receptive_field import Axis
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.keras_network import KerasNetwork, keras_model
 from xray_classifier.models.loading import load_classifier
+from xray_classifier.models.network import COMPUTING
 from xray_classifier.models.spec import ModelSpec
 from xray_classifier.records.json_files import write_record
 
@@ -43,7 +45,7 @@ pytestmark = [
 
 
 def explainer(model: Any) -> Explainer:
-    return Explainer(Classifier(model, ModelSpec("some", "Some", "some.keras")))
+    return Explainer(Classifier(KerasNetwork(model), ModelSpec("some", "Some", "some.keras")))
 
 
 def functional(nested: bool) -> Any:
@@ -127,7 +129,7 @@ def test_reloaded_sequential_model_gives_the_same_heatmap(
     path = tmp_path / f"model{suffix}"
     square_model().save(path)
 
-    again = Explainer(load_classifier(str(path))).heatmap(preprocess(squares()))
+    again = Explainer(load_classifier(str(path), runtime="keras")).heatmap(preprocess(squares()))
 
     np.testing.assert_allclose(again, heat, atol=1e-5)
 
@@ -139,7 +141,7 @@ def test_functional_model_gives_the_same_heatmap_before_and_after_reloading(
     model = functional(nested)
     path = tmp_path / "model.keras"
     model.save(path)
-    for one in (explainer(model), Explainer(load_classifier(str(path)))):
+    for one in (explainer(model), Explainer(load_classifier(str(path), runtime="keras"))):
         np.testing.assert_allclose(one.heatmap(preprocess(squares())), heat, atol=1e-5)
 
 
@@ -180,7 +182,7 @@ def test_model_without_a_sigmoid_is_refused() -> None:
 
 def test_damaged_network_is_refused() -> None:
     damaged = explainer(square_model())
-    set_square_weights(damaged.classifier.model, weight=float("nan"))
+    set_square_weights(keras_model(damaged.classifier.network), weight=float("nan"))
     with pytest.raises(ModelUnavailableError, match="Model some cannot be explained: its answer"):
         damaged.heatmap(preprocess(squares()))
 
@@ -206,7 +208,7 @@ def test_heatmap_waits_while_the_model_computes(square_explainer: Explainer) -> 
     thread = threading.Thread(
         target=lambda: answer.append(square_explainer.heatmap(preprocess(squares())))
     )
-    with square_explainer.classifier.network.lock:
+    with COMPUTING:
         thread.start()
         thread.join(0.2)
         assert thread.is_alive()

@@ -80,17 +80,8 @@ def test_every_extra_has_its_file() -> None:
     assert sorted(PROJECT["optional-dependencies"]) == EXTRAS
     assert {path.name for path in ROOT.glob("requirements*.txt")} == {
         "requirements.txt",
-        "requirements-serve.txt",
         *(f"requirements-{extra}.txt" for extra in EXTRAS),
     }
-
-
-def test_container_installs_the_app_without_tensorflow() -> None:
-    app = pinned("requirements.txt")
-    assert pinned("requirements-serve.txt") == {
-        name: pin for name, pin in app.items() if name not in {"tensorflow", "keras"}
-    }
-    assert len(app) - len(pinned("requirements-serve.txt")) == 2
 
 
 def test_training_needs_neither_a_browser_nor_ray() -> None:

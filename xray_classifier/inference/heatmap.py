@@ -27,9 +27,9 @@ from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inference.pipeline import NOT_VALID, Result
 from xray_classifier.inference.receptive_field import Axis, axes_of, coarsest_maps_of, logit_of
 from xray_classifier.inference.verdict import percent
-from xray_classifier.models import network as _n
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.keras_network import compiled, keras_model
+from xray_classifier.models.network import COMPUTING
 from xray_classifier.models.spec import ModelSpec, read_report
 from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.records.checks import ExplanationReport
@@ -60,18 +60,20 @@ class Explainer:
     """Explains the verdicts of a classifier; can be shared by threads, as the classifier can.
 
     Args:
-        classifier: the model.
+        classifier: the model, run by Keras: gradients are taken in TensorFlow.
 
     Raises:
         ModelUnavailableError: the model has no convolution, or does not end in a sigmoid.
+        TypeError: something else than Keras runs the model.
     """
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
+        self._model = keras_model(classifier.network)
         self._axes: list[tuple[Axis, Axis]] = []
         self._logits = compiled(self._trace_logit)
         self._relevance = compiled(self._trace_relevance)
-        with _n._COMPUTING:
+        with COMPUTING:
             self._relevance.get_concrete_function()
 
     @property
@@ -92,7 +94,7 @@ class Explainer:
         Raises:
             ModelUnavailableError: the network's answer is not finite.
         """
-        with _n._COMPUTING:
+        with COMPUTING:
             maps = [cells.numpy()[0] for cells in self._relevance(tensor[np.newaxis])]
         if not all(np.all(np.isfinite(cells)) for cells in maps):
             raise ModelUnavailableError(
@@ -107,11 +109,11 @@ class Explainer:
 
     def logits(self, batch: Tensor) -> NDArray[np.float64]:
         """Give the score that is explained, of each tensor: (n, 500, 500, 1) to (n,)."""
-        with _n._COMPUTING:
+        with COMPUTING:
             return self._logits(batch).numpy().astype(np.float64).reshape(-1)
 
     def _trace_logit(self, batch: Any) -> Any:
-        return logit_of(keras_model(self.classifier.network)(batch, training=False))
+        return logit_of(self._model(batch, training=False))
 
     def _trace_relevance(self, batch: Any) -> list[Any]:
         import tensorflow as tf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,7 @@ class KerasNetwork(Network):
         keras, tf = import_keras()
         self.model = model
         self.runtime = f"Keras {keras.__version__}, TensorFlow {tf.__version__}"
-        signature = [tf.TensorSpec((None, *INPUT_SHAPE), tf.float32, name="tensors")]
-        # AutoGraph would write temporary files, and rewrite the messages of our errors.
-        self.function = tf.function(self._trace, input_signature=signature, autograph=False)
+        self.function = compiled(self._trace)
         self._traced = self.function.get_concrete_function()  # now, not for the first image
         self.batch_size = self._best_batch_size()
 
@@ -103,6 +101,14 @@ def open_model(path: Path, output_shape: Shape) -> Any:
     return model
 
 
+def compiled(function: Callable[[Any], Any]) -> Any:
+    """Compile a function of symbolic tensors (n, 500, 500, 1); it is traced at its first use."""
+    _, tf = import_keras()
+    signature = [tf.TensorSpec((None, *INPUT_SHAPE), tf.float32, name="tensors")]
+    # AutoGraph would write temporary files, and rewrite the messages of our errors.
+    return tf.function(function, input_signature=signature, autograph=False)
+
+
 def keras_model(network: Network) -> Any:
     """Give the Keras model of a network that was opened to be run by Keras.
 
@@ -157,10 +163,3 @@ def _pass_on(reading: int, kept: int) -> None:
         for line in lines:
             if not line.startswith(_NOISE):
                 standard_error.write(line)
-
-
-def compiled(function):  # type: ignore
-    _, tf = import_keras()
-    return tf.function(
-        function, input_signature=[tf.TensorSpec((None, *INPUT_SHAPE), tf.float32)], autograph=False
-    )

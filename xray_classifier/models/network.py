@@ -17,9 +17,11 @@ ANSWERS, LOGITS = "answers", "logits"
 NO_SIGMOID = "This model cannot be explained: it does not end in a sigmoid."
 """Said where logits are wanted that there are none of."""
 
-_COMPUTING = threading.Lock()
-# One pass at a time, of whichever network: each uses every core already, and the memory of a
-# forward pass is then needed once.
+COMPUTING = threading.Lock()
+"""Held during a pass, of whichever network.
+
+Each uses every core already, and the memory of a forward pass is then needed once.
+"""
 
 
 class Network(ABC):
@@ -68,7 +70,7 @@ class Network(ABC):
         _check_batch(batch)
         if not len(batch):  # the article's network cannot flatten it
             return np.empty((0, self._width()))
-        with _COMPUTING:
+        with COMPUTING:
             return self._run(output, batch).astype(np.float64)
 
     @abstractmethod
