@@ -14,6 +14,7 @@ from xray_classifier.evaluation import ledger
 from xray_classifier.files import sha256_of
 from xray_classifier.models import gate, loading
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.keras_network import KerasNetwork
 from xray_classifier.models.loading import model_names
 from xray_classifier.models.spec import ModelSpec, write_spec
 
@@ -64,6 +65,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier) -> Classi
     """Whatever model a command asks for, it gets the tiny one."""
 
     def load(model: str, source: str | None = None, runtime: str | None = None) -> Classifier:
+        if runtime == "keras":
+            return Classifier(KerasNetwork(tiny_model()), tiny_classifier.spec)
         return tiny_classifier
 
     monkeypatch.setattr(loading, "load_classifier", load)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from tests.support.places import ROOT
 from tests.support.tensors import flat
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.models import onnx_network
@@ -125,3 +128,22 @@ def test_memory_does_not_grow_with_the_batch(
     monkeypatch.setattr(network, "_run_one", watched)
     assert network.answers(flat(0.1, 0.2, 0.3)).shape == (3, 1)
     assert passes == [1, 1, 1]
+
+
+def test_runtime_reports_its_use_to_nobody(tmp_path: Path) -> None:
+    """Left alone it keeps a database in the home folder, and sends what is in it."""
+    path = write_network(tmp_path / "mean.onnx")
+    home = tmp_path / "home"
+    home.mkdir()
+    program = f"""
+import time
+from pathlib import Path
+from xray_classifier.models.onnx_network import OnnxNetwork
+OnnxNetwork(Path({str(path)!r}), 1)
+time.sleep(1)
+"""
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    environment.pop("XDG_CACHE_HOME", None)
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, env=environment)
+    assert [file for file in home.rglob("*") if file.is_file()] == []

@@ -16,7 +16,7 @@ from tests.support.pages import draw_app
 from tests.support.pictures import encoded, gradient, shaded_square
 from tests.support.places import ROOT
 from tests.support.recorded import POINT_FIGURES, SUMMARY
-from tests.support.stand_ins import find_no_model, pointed_classifier
+from tests.support.stand_ins import find_no_model, pointed_classifier, tiny_model
 from xray_classifier.app.one_image import notes_on_numbers
 from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.inputs.decoding import MAX_BYTES
@@ -156,7 +156,14 @@ def test_heatmap_is_shown_on_demand_with_what_it_is_not(
     assert not page.exception
 
 
-def test_model_that_cannot_be_explained_is_said(page: AppTest) -> None:
+def test_model_that_cannot_be_explained_is_said(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier
+) -> None:
+    from xray_classifier.models.classifier import Classifier
+    from xray_classifier.models.keras_network import KerasNetwork
+
+    flat = Classifier(KerasNetwork(tiny_model()), tiny_classifier.spec)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: flat)
     upload(page, encoded(WHITISH))  # the tiny model has no convolution
     page.toggle[-1].set_value(True).run()
     assert "This model cannot be explained" in page.error[0].value

@@ -33,12 +33,15 @@ class OnnxNetwork(Network):
     batch_size = 1  # more at once are no faster, and each needs the memory of its feature maps
 
     def __init__(self, path: Path, outputs: int) -> None:
+        # Else it keeps a database of its use in the home folder, and reports it to its makers.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         try:
             import onnxruntime
         except ImportError as error:
             raise ModelUnavailableError(
                 f"ONNX Runtime cannot be loaded ({error}). Install requirements.txt."
             ) from error
+        onnxruntime.disable_telemetry_events()
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}"
         try:
             self._session = onnxruntime.InferenceSession(
