@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +48,23 @@ def open_hdf5(path: Path, keras: Any) -> Any:
     """
     import h5py  # type: ignore[import-untyped]
 
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError("it is no HDF5 file, or a damaged one") from error
-    with file:
+    with _reading(), h5py.File(path, "r") as file:
         config = _upgraded(_read_config(file), keras)
         saved = _find_weights(file, path.stat().st_size)
-        model = _build(config, [[array.shape for array in layer] for layer in saved], keras)
+        shapes = [[array.shape for array in layer] for layer in saved]
+        model = _build(config, shapes, keras)
         for layer, arrays in zip(_weighted(model), saved, strict=True):
             for variable, array in zip(_variables(layer), arrays, strict=True):
                 variable.assign(array[()])
     return model
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError) as error:  # HDF5's own words are for programmers
+        raise ValueError("it is no HDF5 file, or a damaged one") from error
 
 
 # The file
