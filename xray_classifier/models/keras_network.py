@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.imaging.preprocessing import Tensor
+from xray_classifier.models.legacy_keras import HDF5_SUFFIXES, open_hdf5
 from xray_classifier.models.network import ANSWERS, LOGITS, NO_SIGMOID, Network
 from xray_classifier.models.spec import INPUT_SHAPE
 
@@ -86,7 +87,10 @@ def open_model(path: Path, output_shape: Shape) -> Any:
     """
     keras, _ = import_keras()
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        if path.suffix.lower() in HDF5_SUFFIXES:
+            model = open_hdf5(path, keras)
+        else:
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever a damaged archive leads it into
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelUnavailableError(

@@ -18,6 +18,7 @@ from xray_classifier.files import sha256_of
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.download import fetch
 from xray_classifier.models.keras_network import KerasNetwork, Shape, open_model
+from xray_classifier.models.legacy_keras import HDF5_SUFFIXES
 from xray_classifier.models.network import Network
 from xray_classifier.models.onnx_network import OnnxNetwork
 from xray_classifier.models.spec import ModelSpec, read_spec
@@ -25,7 +26,7 @@ from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.records.export import OnnxFacts
 
 DEFAULT_MODEL = "default"
-MODEL_SUFFIXES = (".keras", ".h5")
+MODEL_SUFFIXES = (".keras", *HDF5_SUFFIXES)
 
 AUTO, ONNX, KERAS = "auto", "onnx", "keras"
 RUNTIMES = (AUTO, ONNX, KERAS)
@@ -195,7 +196,7 @@ def describe_model(model: str) -> Path | None:
         ModelUnavailableError: no model of that name, or no such file.
     """
     path = Path(model)
-    if path.suffix in MODEL_SUFFIXES:
+    if path.suffix.lower() in MODEL_SUFFIXES:
         description = path.with_suffix(".json")
         if description.exists():
             return description
@@ -216,7 +217,7 @@ def _unknown(model: str) -> ModelUnavailableError:
 
 def _check_name(model: str, description: Path, spec: ModelSpec) -> None:
     name = Path(model).name
-    if Path(model).suffix in MODEL_SUFFIXES and name != spec.file:
+    if Path(model).suffix.lower() in MODEL_SUFFIXES and name != spec.file:
         raise ModelUnavailableError(
             f"{description} describes {spec.file}, not {name}. Give that file, or move one of them."
         )
