@@ -10,9 +10,11 @@ made before the network and the file are known to agree on its shape.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ _MIRRORED = ("theano", "cntk")  # their convolutions turn the kernel
 _NO_GROUPS = ("DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose")  # and yet they say 1
 
 Config = dict[str, Any]
+
+Shapes = list[list[tuple[int, ...]]]
+"""Of the arrays of each layer that has any."""
 
 
 def open_hdf5(path: Path, keras: Any) -> Any:
@@ -224,17 +229,21 @@ def _input_layer(shape: list[int | None], first: Config) -> Config:
 # The network
 
 
-def _build(config: Config, saved: list[list[tuple[int, ...]]], keras: Any) -> Any:
+def _build(config: Config, saved: Shapes, keras: Any) -> Any:
     """Make the network, once its variables are known to have the shapes of the saved arrays."""
-    with keras.StatelessScope(initialize_variables=False):  # variables without memory
-        model = _deserialized(config, keras)
-        wanted = [[tuple(one.shape) for one in _variables(layer)] for layer in _weighted(model)]
+    # Keras keeps a list of variables that wait for their memory, for each thread its own.
+    with ThreadPoolExecutor(1) as thread:
+        wanted = thread.submit(_wanted_shapes, config, keras).result()
     if wanted != saved:
-        keras.utils.clear_session()  # forgets them
         raise ValueError(_difference(wanted, saved))
-    with keras.StatelessScope():  # gives them memory at its end
-        pass
-    return model
+    return _deserialized(config, keras)
+
+
+def _wanted_shapes(config: Config, keras: Any) -> Shapes:
+    """Make the network with variables that have no memory, for their shapes."""
+    with keras.StatelessScope(initialize_variables=False):
+        model = _deserialized(copy.deepcopy(config), keras)
+        return [[tuple(one.shape) for one in _variables(layer)] for layer in _weighted(model)]
 
 
 def _deserialized(config: Config, keras: Any) -> Any:
@@ -253,7 +262,7 @@ def _variables(layer: Any) -> list[Any]:
     return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
-def _difference(wanted: list[list[tuple[int, ...]]], saved: list[list[tuple[int, ...]]]) -> str:
+def _difference(wanted: Shapes, saved: Shapes) -> str:
     if len(wanted) != len(saved):
         return f"its network has {len(wanted)} layers with weights, the file those of {len(saved)}"
     number, (ours, theirs) = next(
