@@ -21,6 +21,7 @@ from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.gate import Gate
 from xray_classifier.models.keras_network import keras_model
+from xray_classifier.models.loading import run_by_keras
 
 MATRIX_SIDES = (1024, 2048)
 
@@ -151,7 +152,10 @@ def time_default(data: bytes, judges: Judges, rounds: int) -> Figure:
 def time_heatmap(data: bytes, judges: Judges, rounds: int) -> list[Figure]:
     """Time a heatmap, also against the verdict that it explains."""
     tensor = preprocess(decode(data).image)
-    explainers = {side: Explainer(classifier) for side, (classifier, _) in judges.items()}
+    explainers = {
+        side: Explainer(run_by_keras(classifier, classifier.spec.name))
+        for side, (classifier, _) in judges.items()
+    }
     seconds = take_turns(
         {side: partial(one.heatmap, tensor) for side, one in explainers.items()}
         | {"verdict": partial(_judge, data, *judges["ours"])},

@@ -117,3 +117,18 @@ except ModelUnavailableError as error:
     done = run(program)
     assert done.stdout.startswith("This model needs Keras and TensorFlow to run, and keras is not")
     assert done.stderr == ""
+
+
+def test_threads_that_start_keras_together_leave_the_standard_error_as_it_was() -> None:
+    program = """
+import os, threading
+from xray_classifier.models.keras_network import import_keras
+before = os.fstat(2).st_ino
+threads = [threading.Thread(target=import_keras) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert os.fstat(2).st_ino == before
+os.write(2, b"heard after it\\n")
+"""
+    done = run(program)
+    assert (done.returncode, done.stderr.splitlines()) == (0, ["heard after it"])

@@ -44,7 +44,8 @@ def shared_classifier(name: str, source: str | None) -> Classifier:
 @st.cache_resource(show_spinner=False)
 def shared_explainer(name: str, source: str | None) -> Explainer:
     """Prepare a model's heatmaps once per process, when the first visitor asks for one."""
-    return Explainer(loading.load_classifier(name, source, runtime=loading.KERAS))
+    classifier = shared_classifier(name, source)
+    return Explainer(loading.run_by_keras(classifier, name, source))
 
 
 @st.cache_resource(show_spinner=False)

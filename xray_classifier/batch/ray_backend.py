@@ -99,8 +99,9 @@ def _map_batches(job: PredictionJob, run: ArchiveRun, workers: int) -> Iterator[
     batches = [ray.put(batch) for batch in run.waiting(size)]
     if not batches:
         return
-    # TensorFlow would else start a thread for every core in every actor.
-    threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    # What runs the network would else start a thread for every core in every actor.
+    limits = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    threads = dict.fromkeys(limits, "1")
     judged = ray.data.from_arrow_refs(batches).map_batches(
         Actor,
         fn_constructor_args=(job,),

@@ -93,7 +93,7 @@ def explain(options: argparse.Namespace) -> int:
     if radiograph is None:
         return BAD_DATA
     classifier, result = _classify(radiograph, options, Choices(use_gate=False))
-    heatmap = _explainer(options.model).heatmap(preprocess(radiograph.image))
+    heatmap = _explainer(classifier, options.model).heatmap(preprocess(radiograph.image))
     shown = shrink(radiograph.image)
     figure = plots.explanation(
         shown,
@@ -122,7 +122,7 @@ def case_report(options: argparse.Namespace) -> int:
     name = options.file.name if options.with_file_name else ""
     report = CaseReport(result, classifier.spec, datetime.now(UTC), file_name=name)
     source = data if options.keep_identity else None
-    content = export(report, ending, lambda: _explainer(options.model), source)
+    content = export(report, ending, lambda: _explainer(classifier, options.model), source)
     with replace_atomically(options.out) as path:
         path.write_bytes(content)
     print(options.out)
@@ -167,9 +167,9 @@ def _classify(
     return classifier, result
 
 
-def _explainer(model: str) -> Explainer:
-    """Load the model once more, run by Keras: heatmaps need its gradients."""
+def _explainer(classifier: Classifier, model: str) -> Explainer:
+    """Prepare the heatmaps of a model, which need the gradients of Keras."""
     from xray_classifier.inference.heatmap import Explainer
-    from xray_classifier.models.loading import KERAS, load_classifier
+    from xray_classifier.models.loading import run_by_keras
 
-    return Explainer(load_classifier(model, runtime=KERAS))
+    return Explainer(run_by_keras(classifier, model))

@@ -10,6 +10,7 @@ from pydicom import uid
 from pydicom.encaps import generate_fragments, parse_basic_offsets
 
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.imaging.jpeg_segments import FRAMES, SCAN, START, segments
 from xray_classifier.imaging.limits import MeteredStream
 
 JPEG, JPEG_LS, JPEG_2000, RLE = "JPEG", "JPEG-LS", "JPEG 2000", "RLE"
@@ -26,14 +27,9 @@ KINDS: dict[str, str] = {
 
 JPEG_2000_START = b"\xff\x4f\xff\x51"
 _JP2_START = b"\0\0\0\x0cjP  "  # the boxes of a JP2 file around such a stream
-_JPEG_START = b"\xff\xd8"
 _REACH = 2**20  # bytes from the start, within which a stream describes itself
 
-# JPEG markers (ITU-T T.81 table B.1, T.87): those that begin a frame, and those without length.
-_FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
-_LOSSLESS, _LS = 0xC3, 0xF7
-_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
-_SCAN = 0xDA
+_LOSSLESS, _LS = 0xC3, 0xF7  # JPEG markers (ITU-T T.81 table B.1, T.87) that begin a frame
 _CODING = b"\xff\x52"  # the marker segment of JPEG 2000 that tells of a colour transform
 
 
@@ -85,7 +81,7 @@ def beginning(raw: bytes) -> bytes:
 def count_frames(raw: bytes, syntax: str) -> int:
     """Count the fragments that begin a picture; of RLE each does (PS3.5 A.4.2)."""
     rle = KINDS.get(syntax) == RLE
-    starts = (_JPEG_START, JPEG_2000_START, _JP2_START)
+    starts = (START, JPEG_2000_START, _JP2_START)
     return sum(rle or fragment.startswith(starts) for fragment in fragments(raw))
 
 
@@ -104,7 +100,7 @@ def read_claim(stream: bytes, syntax: str) -> Claim | None:
         UnreadableImageError: none of them.
         Exception: of many kinds, where the stream is damaged.
     """
-    if stream.startswith(_JPEG_START):
+    if stream.startswith(START):
         return _jpeg_claim(stream)
     if stream.startswith((JPEG_2000_START, _JP2_START)):
         return _jpeg_2000_claim(stream)
@@ -147,19 +143,14 @@ def _jpeg_claim(stream: bytes) -> Claim:
     Raises:
         ValueError: there is none.
     """
-    place = 2
-    while place + 10 <= len(stream) and stream[place] == 0xFF:
-        marker = stream[place + 1]
-        if marker in _FRAME_MARKERS:
-            precision, height, width, components = struct.unpack_from(">BHHB", stream, place + 4)
-            kind = JPEG_LS if marker == _LS else JPEG
-            return Claim(kind, height, width, components, precision, marker == _LOSSLESS)
-        if marker == _SCAN:
+    for segment in segments(stream):
+        if segment.marker in FRAMES | {_LS}:
+            precision, height, width, components = struct.unpack_from(
+                ">BHHB", stream, segment.start
+            )
+            kind = JPEG_LS if segment.marker == _LS else JPEG
+            lossless = segment.marker == _LOSSLESS
+            return Claim(kind, height, width, components, precision, lossless)
+        if segment.marker == SCAN:
             break
-        if marker == 0xFF:  # a fill byte
-            place += 1
-        elif marker in _BARE_MARKERS:
-            place += 2
-        else:
-            place += 2 + struct.unpack_from(">H", stream, place + 2)[0]
     raise ValueError("no frame header")

@@ -12,7 +12,6 @@ or from "uncertain".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.imaging.grey import strips
 from xray_classifier.imaging.radiograph import GreyImage, Radiograph
 
 STRETCHED = "grey_range_stretched"
@@ -42,8 +42,6 @@ _HALF = 128  # levels: a picture over more of them is not narrow, whatever most 
 _RHYTHM = 0.4  # least share of the pixels in evenly spaced levels; radiographs: at most .33
 _SLOWEST, _FASTEST = 4, 40  # of such levels over the range; a smooth picture has slower ones
 _SPIKE = 3  # levels on both sides of the commonest, a border's perhaps, after JPEG
-
-_AT_ONCE = 2**20  # pixels, since numpy makes 8 bytes of each
 
 Counts = NDArray[np.int64]
 """Pixels by grey level, shape (256,)."""
@@ -106,7 +104,7 @@ def judgeable(radiograph: Radiograph) -> Radiograph:
 def count_levels(image: GreyImage) -> Counts:
     """Count the pixels of each grey level."""
     counts = np.zeros(256, np.int64)
-    for rows in _pieces(image):
+    for rows in strips(image.shape):
         counts += np.bincount(image[rows].ravel(), minlength=256)
     return counts
 
@@ -157,15 +155,9 @@ def _stretched(image: GreyImage, darkest: int, brightest: int) -> GreyImage:
     shades = (np.arange(256) - darkest) / (brightest - darkest)
     table = np.round(np.clip(shades, 0, 1) * 255).astype(np.uint8)
     stretched = np.empty_like(image)
-    for rows in _pieces(image):
+    for rows in strips(image.shape):
         stretched[rows] = table[image[rows]]
     return stretched
-
-
-def _pieces(image: GreyImage) -> Iterator[slice]:
-    height, width = image.shape
-    step = max(1, _AT_ONCE // width)
-    return (slice(start, start + step) for start in range(0, height, step))
 
 
 def _warned(radiograph: Radiograph, code: str) -> Radiograph:

@@ -71,7 +71,6 @@ class Explainer:
         self.classifier = classifier
         self._model = keras_model(classifier.network)
         self._axes: list[tuple[Axis, Axis]] = []
-        self._logits = compiled(self._trace_logit)
         self._relevance = compiled(self._trace_relevance)
         with COMPUTING:
             self._relevance.get_concrete_function()
@@ -109,8 +108,7 @@ class Explainer:
 
     def logits(self, batch: Tensor) -> NDArray[np.float64]:
         """Give the score that is explained, of each tensor: (n, 500, 500, 1) to (n,)."""
-        with COMPUTING:
-            return self._logits(batch).numpy().astype(np.float64).reshape(-1)
+        return self.classifier.network.logits(batch)
 
     def _trace_logit(self, batch: Any) -> Any:
         return logit_of(self._model(batch, training=False))

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.models.keras_network import last_operation
 
-_TRANSPARENT = {"Identity", "Reshape", "Cast"}
 _CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative"}
 _POOLINGS = {"MaxPool", "AvgPool"}
 _CROPPING = "StridedSlice"
@@ -51,13 +51,12 @@ def logit_of(answer: Any) -> Any:
     Raises:
         ModelUnavailableError: the network does not end in a sigmoid.
     """
-    while answer.op.type in _TRANSPARENT:
-        answer = answer.op.inputs[0]
-    if answer.op.type != "Sigmoid":
+    last = last_operation(answer)
+    if last.type != "Sigmoid":
         raise ModelUnavailableError(
-            f"This model cannot be explained: it ends in {answer.op.type}, not in a sigmoid."
+            f"This model cannot be explained: it ends in {last.type}, not in a sigmoid."
         )
-    return answer.op.inputs[0]
+    return last.inputs[0]
 
 
 def coarsest_maps_of(logit: Any, count: int) -> list[Any]:

@@ -13,7 +13,6 @@ from xray_classifier.imaging.grey import to_grey
 from xray_classifier.imaging.jpeg_segments import END, FRAMES, SCAN, START, Segment, segments
 from xray_classifier.imaging.limits import check_depth, check_extent, check_scans
 
-_LOSSLESS = 0xC3  # the marker of such a frame
 _HIERARCHICAL = {*range(0xC5, 0xC8), *range(0xCD, 0xD0)}
 _APP1, _APP2 = 0xE1, 0xE2
 _EXIF, _XMP, _INDEX = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
@@ -51,7 +50,7 @@ def count_pictures(image: Image.Image, data: bytes) -> int:
 
 
 def decode_deep(data: bytes) -> Image.Image | None:
-    """Decode a frame of more than 8 bits, or without loss.
+    """Decode a frame of more than 8 bits.
 
     Returns:
         A grey picture with its EXIF and XMP; None for what can be left to Pillow.

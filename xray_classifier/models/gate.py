@@ -128,7 +128,6 @@ def load_gate(description: Path = GATE_FILE, runtime: str | None = None) -> Gate
         description: its JSON.
         runtime: as for `load_classifier`.
 
-
     Raises:
         ModelUnavailableError: file or JSON are missing, damaged or do not fit each other.
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ MAX_MAP = 32 * 2**20
 """Bytes; glibc gives a larger block back to the system after each use, and clears it anew."""
 
 _NOISE = (b"I0000 ", b"W0000 ", b"E0000 ", b"WARNING: All log messages", b"To enable the following")
+_importing = threading.Lock()  # the standard error is turned aside by one thread at a time
 _TRANSPARENT = {"Identity", "Reshape", "Cast"}
 
 
@@ -60,11 +63,9 @@ class KerasNetwork(Network):
     def _trace(self, batch: Any) -> dict[str, Any]:
         answers = self.model(batch, training=False)
         outputs = {ANSWERS: answers}
-        squashed = answers
-        while squashed.op.type in _TRANSPARENT:
-            squashed = squashed.op.inputs[0]
-        if squashed.op.type == "Sigmoid":
-            outputs[LOGITS] = squashed.op.inputs[0]
+        last = last_operation(answers)
+        if last.type == "Sigmoid":
+            outputs[LOGITS] = last.inputs[0]
         return outputs
 
     def _best_batch_size(self) -> int:
@@ -105,6 +106,13 @@ def open_model(path: Path, output_shape: Shape) -> Any:
     return model
 
 
+def last_operation(answer: Any) -> Any:
+    """Find what computed an answer in a graph, behind what only handed it on."""
+    while answer.op.type in _TRANSPARENT:
+        answer = answer.op.inputs[0]
+    return answer.op
+
+
 def compiled(function: Callable[[Any], Any]) -> Any:
     """Compile a function of symbolic tensors (n, 500, 500, 1); it is traced at its first use."""
     _, tf = import_keras()
@@ -135,7 +143,7 @@ def import_keras() -> tuple[Any, Any]:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of it, too, while it works
     try:
-        with _without_noise():
+        with _importing, contextlib.nullcontext() if "keras" in sys.modules else _without_noise():
             import keras
             import tensorflow as tf
     except ModuleNotFoundError as error:

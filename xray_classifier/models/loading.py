@@ -126,9 +126,9 @@ def open_network(
     """
     chosen = _choose_runtime(runtime)
     path = folder / spec.file
-    if path.exists():
-        _verify(path, spec.sha256)
     if chosen == ONNX or (chosen == AUTO and spec.onnx):
+        if path.exists():  # who puts another network there is not answered by the old one
+            _verify(path, spec.sha256)
         try:
             return _open_onnx(spec, folder, outputs)
         except ModelUnavailableError as error:
@@ -138,6 +138,22 @@ def open_network(
     if get and not path.exists():
         get()
     return KerasNetwork(load_verified(path, spec.sha256, (None, outputs)))
+
+
+def run_by_keras(classifier: Classifier, model: str, source: str | None = None) -> Classifier:
+    """Give the same model run by Keras; it is loaded once more if something else runs it.
+
+    Args:
+        classifier: what was loaded.
+        model: as it was given to `load_classifier`.
+        source: likewise.
+
+    Raises:
+        ModelUnavailableError: as for `load_classifier`.
+    """
+    if isinstance(classifier.network, KerasNetwork):
+        return classifier
+    return load_classifier(model, source, runtime=KERAS)
 
 
 def _choose_runtime(runtime: str | None) -> str:
