@@ -13,6 +13,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import MAX_BYTES
+from xray_classifier.inputs.zip_names import decode_names
 
 MAX_MEMBERS = 10_000
 MAX_TOTAL_BYTES = 20 * 2**30  # of all members, unpacked
@@ -37,7 +38,8 @@ class Archive:
 
     Attributes:
         members: by name, "/"-separated and in order: regular files that are not hidden. Of members
-            with the same name the last counts, as when unpacking.
+            with the same name the last counts, as when unpacking. Where they say nothing of their
+            code page, they are read in the one that `zip_names` guesses for the whole archive.
 
     Raises:
         UnreadableImageError: damaged, without files, or over a limit.
@@ -105,8 +107,8 @@ def _open(stream: _BoundedReader) -> ZipFile:
 
 def _regular_files(infos: list[ZipInfo]) -> dict[str, ZipInfo]:
     files = {}
-    for info in infos:
-        name = info.filename.replace("\\", "/")  # written by older Windows programs
+    for info, written in zip(infos, decode_names(infos), strict=True):
+        name = written.replace("\\", "/")  # by older Windows programs
         kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the program knows none
         if name and not name.endswith("/") and kind in (0, stat.S_IFREG) and not is_hidden(name):
             files[str(PurePosixPath(name))] = info
