@@ -16,5 +16,5 @@ COPY xray_classifier xray_classifier
 USER 1000
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+    CMD ["python", "-c", "import http.client, os; base = os.environ.get('STREAMLIT_SERVER_BASE_URL_PATH', '').strip('/'); server = http.client.HTTPConnection('127.0.0.1', 8501, timeout=4); server.request('GET', f'/{base}/_stcore/health'.replace('//', '/')); raise SystemExit(server.getresponse().status != 200)"]
 CMD ["streamlit", "run", "webapp.py", "--server.address=0.0.0.0", "--server.port=8501", "--server.headless=true", "--server.fileWatcherType=none"]

@@ -32,6 +32,8 @@ from tests.support.rendered_page import Seen, read
 START_SECONDS = 120
 RUN_SECONDS = 300.0  # TensorFlow may start meanwhile, and a busy machine is slow, not wrong
 CSV = "Download all as CSV"
+BASE_PATH = "STREAMLIT_SERVER_BASE_URL_PATH"
+"""Names the environment variable that puts the page below a path, which begins with "/" here."""
 
 
 @dataclass(frozen=True)
@@ -92,22 +94,24 @@ def serve(
             stderr=subprocess.STDOUT,
         )
     server = Server(port, process, log)
+    base = (environment or {}).get(BASE_PATH, "")
     try:
-        _wait_until_healthy(server)
+        _wait_until_healthy(server, f"{base}/_stcore/health")
         yield server
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait_until_healthy(server: Server) -> None:
+def _wait_until_healthy(server: Server, path: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         try:
-            if server.ask("GET", "/_stcore/health")[0] == http.client.OK:
+            if server.ask("GET", path)[0] == http.client.OK:
                 return
         except OSError:
-            time.sleep(0.2)
+            pass
+        time.sleep(0.2)
     raise TimeoutError(f"The server did not start:\n{server.log.read_text()}")
 
 
