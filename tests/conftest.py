@@ -19,6 +19,7 @@ from tests.support.pages import draw_app
 from tests.support.places import DATA, ROOT, skip
 from tests.support.processes import START_SECONDS, wait_until_healthy
 from tests.support.stand_ins import BrightnessNetwork, TinyGate, square_model
+from tests.support.visitors import assert_calm
 from xray_classifier.files import write_json
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait()
-    assert "Traceback" not in log.read_text()
+    assert_calm(log)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     with serve(folder, environment={BASE_PATH: PREFIX}) as server:
         with behind_proxy(server.port, PREFIX) as proxy:
             yield proxy
-        assert_calm(server)
+        assert_calm(server.log)
 
 
 @pytest.fixture

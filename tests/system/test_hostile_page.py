@@ -28,7 +28,7 @@ LARGEST = MAX_BYTES - 1000
 def server(tmp_path: Path) -> Iterator[Server]:
     with serve(tmp_path) as server:
         yield server
-    assert_calm(server)
+    assert_calm(server.log)
 
 
 def shown(visitor: Visitor, name: str, file: bytes) -> dict[str, Any]:

@@ -21,7 +21,7 @@ MARKUP = "<img src=x onerror=alert(1)>"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serve(tmp_path_factory.mktemp("server")) as server:
         yield server
-    assert_calm(server)
+    assert_calm(server.log)
 
 
 @pytest.fixture

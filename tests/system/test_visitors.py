@@ -66,7 +66,7 @@ class Visits:
 def server(tmp_path: Path) -> Iterator[Server]:
     with serve(tmp_path) as server:
         yield server
-    assert_calm(server)
+    assert_calm(server.log)
 
 
 def after_one_verdict(server: Server, data: Path) -> float:
@@ -174,7 +174,7 @@ def test_twenty_visitors_do_and_a_second_wave_takes_no_more_memory(
     folder.mkdir()
     with serve(folder, environment={RUNTIME_VARIABLE: KERAS}) as slow:
         theirs = see_that_all_is_well(slow, data, FULL, waves=1)
-    assert_calm(slow)
+    assert_calm(slow.log)
     measured["figures"] += figures_of(ours, theirs)
 
 

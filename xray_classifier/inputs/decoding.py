@@ -23,8 +23,8 @@ from xray_classifier.imaging.limits import (
     too_many_pixels,
 )
 from xray_classifier.imaging.radiograph import GreyImage, Radiograph
-from xray_classifier.inputs import bmp, jpeg, newer, png, tiff
-from xray_classifier.inputs.tiff_pages import primary_page
+from xray_classifier.pictures import bmp, jpeg, newer, png, tiff
+from xray_classifier.pictures.tiff_pages import primary_page
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # that Pillow opens
 MAX_BYTES = 50 * 1024 * 1024

@@ -14,7 +14,7 @@ from tests.support.tiff_files import Page, tiff_of
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inputs import decoding
-from xray_classifier.inputs.tiff_pages import primary_page
+from xray_classifier.pictures.tiff_pages import primary_page
 
 SUBFILE, OLD_SUBFILE = 254, 255
 REDUCED, PAGE_OF_SEVERAL, MASK = 1, 2, 4

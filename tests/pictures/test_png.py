@@ -14,7 +14,7 @@ from tests.support.hostile_pictures import chunk, png, zeros
 from tests.support.pictures import deep, encoded, gradient, rgb, turned, upright
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import decode
-from xray_classifier.inputs.png import is_deep, without_metadata
+from xray_classifier.pictures.png import is_deep, without_metadata
 
 
 def with_opacity(samples: np.ndarray, value: int = 65_535) -> np.ndarray:

@@ -20,8 +20,8 @@ from xray_classifier.imaging.limits import (
     check_extent,
 )
 from xray_classifier.imaging.radiograph import GreyImage
-from xray_classifier.inputs import tiff_pages as tags
-from xray_classifier.inputs.tiff_pages import Page
+from xray_classifier.pictures import tiff_pages as tags
+from xray_classifier.pictures.tiff_pages import Page
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INKS, _YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _INKS: 4, _YCBCR: 3}

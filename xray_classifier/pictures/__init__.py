@@ -1,0 +1,1 @@
+"""What Pillow would not show rightly, by format: deep, transparent, tiled or newer pictures."""
