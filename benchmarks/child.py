@@ -105,7 +105,7 @@ def where_memory_goes(image: str) -> None:
     AppTest.from_file(str(PAGE), default_timeout=300).run()
     steps["the page, before an upload"] = _resident()
     from xray_classifier.models.gate import load_gate
-    from xray_classifier.models.loading import DEFAULT_MODEL, load_classifier, run_by_keras
+    from xray_classifier.models.loading import load_classifier
 
     classifier = load_classifier()
     steps["runtime and model `default`"] = _resident()
@@ -119,8 +119,7 @@ def where_memory_goes(image: str) -> None:
     data = Path(image).read_bytes()
     classify(data, classifier, gate, choices=Choices(use_gate=False))
     steps["first verdict"] = _resident()
-    explainer = Explainer(run_by_keras(classifier, DEFAULT_MODEL))
-    explainer.heatmap(preprocess(decode(data).image))
+    Explainer(classifier).heatmap(preprocess(decode(data).image))
     steps["first heatmap"] = _resident()
     _answer(steps)
 

@@ -21,7 +21,6 @@ from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.gate import Gate
 from xray_classifier.models.keras_network import keras_model
-from xray_classifier.models.loading import run_by_keras
 
 MATRIX_SIDES = (1024, 2048)
 
@@ -152,10 +151,7 @@ def time_default(data: bytes, judges: Judges, rounds: int) -> Figure:
 def time_heatmap(data: bytes, judges: Judges, rounds: int) -> list[Figure]:
     """Time a heatmap, also against the verdict that it explains."""
     tensor = preprocess(decode(data).image)
-    explainers = {
-        side: Explainer(run_by_keras(classifier, classifier.spec.name))
-        for side, (classifier, _) in judges.items()
-    }
+    explainers = {side: Explainer(classifier) for side, (classifier, _) in judges.items()}
     seconds = take_turns(
         {side: partial(one.heatmap, tensor) for side, one in explainers.items()}
         | {"verdict": partial(_judge, data, *judges["ours"])},
@@ -169,6 +165,17 @@ def time_heatmap(data: bytes, judges: Judges, rounds: int) -> list[Figure]:
         Figure("heatmap_ms", "its heatmap, in ms", heatmap.median, HEATMAP_MS, sides=sides),
         Figure("heatmap_over_verdict", "its heatmap over its verdict", over, wanted, sides=both),
     ]
+
+
+def time_article_heatmap(data: bytes, article: Mapping[str, Classifier], rounds: int) -> Figure:
+    """Time a heatmap of the larger network."""
+    tensor = preprocess(decode(data).image)
+    seconds = take_turns(
+        {side: partial(Explainer(one).heatmap, tensor) for side, one in article.items()}, rounds
+    )
+    sides = {name: quartiles(values) for name, values in seconds.items()}
+    what = "a heatmap of `article`, in ms"
+    return Figure("heatmap_article_ms", what, sides["ours"].median, HEATMAP_MS, sides=sides)
 
 
 def _judge(data: bytes, classifier: Classifier, gate: Gate) -> Result:

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 FOLDER = Path(__file__).parent
 PORT = 8599
 ADDRESS = f"http://127.0.0.1:{PORT}"
-PATIENCE_MS = 180_000  # TensorFlow starts meanwhile
+PATIENCE_MS = 180_000  # a busy machine may need long
 DESKTOP, PHONE = ViewportSize(width=1280, height=1130), ViewportSize(width=390, height=844)
 
 

@@ -101,9 +101,16 @@ def test_default_is_timed_beside_keras(judges: latency.Judges) -> None:
 
 
 def test_heatmap_is_timed_beside_keras_and_against_its_verdict(judges: latency.Judges) -> None:
-    both = {"ours": judges["Keras"], "Keras": judges["Keras"]}
-    heatmap, over = latency.time_heatmap(WHITE, both, rounds=1)
+    heatmap, over = latency.time_heatmap(WHITE, judges, rounds=1)
     assert (heatmap.key, heatmap.value) == ("heatmap_ms", heatmap.sides["ours"].median)
     assert heatmap.sides.keys() == {"ours", "Keras"}
     assert over.key == "heatmap_over_verdict"
     assert over.value == over.sides["heatmap"].median / over.sides["verdict"].median
+
+
+def test_heatmap_of_article_is_timed_beside_keras(judges: latency.Judges) -> None:
+    article = {side: classifier for side, (classifier, _) in judges.items()}
+    heatmap = latency.time_article_heatmap(WHITE, article, rounds=1)
+    assert (heatmap.key, heatmap.target) == ("heatmap_article_ms", 400)
+    assert heatmap.value == heatmap.sides["ours"].median
+    assert heatmap.sides.keys() == {"ours", "Keras"}

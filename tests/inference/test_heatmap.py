@@ -11,26 +11,36 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.support.pictures import gradient, squares
 from tests.support.recorded import EXPLANATION
-from tests.support.stand_ins import set_square_weights, square_layers, square_model, tiny_model
+from tests.support.stand_ins import (
+    BrightnessNetwork,
+    set_square_weights,
+    square_layers,
+    square_model,
+)
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.imaging.preprocessing import preprocess
+from xray_classifier.imaging.sample import draw_sample
 from xray_classifier.inference.heatmap import (
     BLANK,
     CAVEAT,
+    FIELDS,
+    METHOD,
     UNPROVEN,
     Explainer,
     Heatmap,
+    blur,
     caveat,
-    interpolate_cells,
+    enlarge,
+    fields,
     is_proven,
     overlay,
     shrink,
     to_peak_1,
 )
-from xray_classifier.inference.receptive_field import Axis
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.keras_network import KerasNetwork, keras_model
 from xray_classifier.models.loading import load_classifier
@@ -44,8 +54,11 @@ pytestmark = [
 ]
 
 
+SPEC = ModelSpec("some", "Some", "some.keras")
+
+
 def explainer(model: Any) -> Explainer:
-    return Explainer(Classifier(KerasNetwork(model), ModelSpec("some", "Some", "some.keras")))
+    return Explainer(Classifier(KerasNetwork(model), SPEC))
 
 
 def functional(nested: bool) -> Any:
@@ -87,11 +100,9 @@ def test_heat_is_where_the_bright_square_is(
     found = square_explainer.heatmap(preprocess(squares(row, column)))
 
     inside = found[row : row + 100, column : column + 100]
-    assert inside[25:75, 25:75].min() > 0.5
-    assert inside.sum() > 0.75 * found.sum()
-    rows, columns = np.indices(found.shape)
-    centre = [(found * places).sum() / found.sum() for places in (rows, columns)]
-    assert centre == pytest.approx([row + 49.5, column + 49.5], abs=6)
+    assert inside.mean() > 0.5
+    assert inside.mean() > 4 * found.mean()
+    assert inside.max() == 1
 
 
 def test_picture_that_raises_nothing_has_a_heatmap_of_zeros(square_explainer: Explainer) -> None:
@@ -100,8 +111,9 @@ def test_picture_that_raises_nothing_has_a_heatmap_of_zeros(square_explainer: Ex
 
 
 def test_what_lowers_the_score_is_left_out() -> None:
-    found = explainer(square_model(weight=-400)).heatmap(preprocess(squares()))
-    assert not found.any()
+    tensor = preprocess(squares(330, 105, 40))  # one field's, and too small to brighten the next
+    assert explainer(square_model(weight=400)).heatmap(tensor).any()
+    assert not explainer(square_model(weight=-400)).heatmap(tensor).any()
 
 
 def test_certain_verdict_is_explained_as_well_as_a_doubtful_one(heat: Heatmap) -> None:
@@ -111,15 +123,71 @@ def test_certain_verdict_is_explained_as_well_as_a_doubtful_one(heat: Heatmap) -
     np.testing.assert_allclose(certain.heatmap(tensor), heat, atol=1e-5)
 
 
-def test_logits_are_what_the_sigmoid_makes_the_probability_of(
-    square_explainer: Explainer,
-) -> None:
-    batch = np.stack([preprocess(squares(side=side)) for side in (0, 60, 100)])
-    logits = square_explainer.logits(batch)
-    assert logits.shape == (3,)
-    np.testing.assert_allclose(
-        1 / (1 + np.exp(-logits)), square_explainer.classifier.probabilities(batch), atol=1e-6
+def test_heat_of_a_field_is_how_far_the_logit_falls_when_it_is_blurred() -> None:
+    """The mean brightness falls where a field is brighter than the field of means around it."""
+    image = np.full((500, 500), 50, np.uint8)
+    image[fields()[8]] = 150  # second row, third column
+    image[fields()[27]] = 100  # fifth row, fourth column
+    tensor = preprocess(image)
+    network = BrightnessNetwork()
+    found = Explainer(Classifier(network, SPEC)).heatmap(tensor)
+
+    drops = np.zeros(30)
+    for number, place in enumerate(fields()):
+        hidden = tensor.copy()
+        hidden[place] = blur(tensor)[place]
+        drops[number] = network.logits(tensor[None])[0] - network.logits(hidden[None])[0]
+    drops[drops < 1e-3] = 0
+    assert set(np.flatnonzero(drops)) == {8, 27}
+    down, across = [50, 150, 250, 350, 450], [42, 125, 208, 292, 375, 458]  # the fields' centres
+    cells = found[np.ix_(down, across)].ravel()
+    np.testing.assert_allclose(cells, drops / drops.max(), atol=0.02)
+
+
+def test_heatmap_takes_31_passes_in_batches_that_the_network_is_best_given() -> None:
+    """More would take 400 ms on two cores."""
+
+    class Counted(BrightnessNetwork):
+        batch_size = 7
+
+        def _run(self, output: str, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+            sizes.append(len(batch))
+            return super()._run(output, batch)
+
+    sizes: list[int] = []
+    counting = Explainer(Classifier(Counted(), SPEC))
+    sizes.clear()  # of what loading asked
+    counting.heatmap(preprocess(squares()))
+    assert sizes == [1, 7, 7, 7, 7, 2]
+
+
+def test_rounding_is_no_heat() -> None:
+    class Rounding(BrightnessNetwork):
+        def _run(self, output: str, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+            noise = rng.normal(0, 1e-4, (len(batch), 1))
+            return (super()._run(output, batch) * 0 + 0.5 + noise).astype(np.float32)
+
+    rng = np.random.default_rng(0)
+    assert not Explainer(Classifier(Rounding(), SPEC)).heatmap(preprocess(squares())).any()
+
+
+def test_shipped_network_has_the_same_heatmap_whatever_runs_it() -> None:
+    tensor = preprocess(draw_sample())
+    one, other = (
+        Explainer(load_classifier("article", runtime=runtime)).heatmap(tensor)
+        for runtime in ("onnx", "keras")
     )
+    assert one.max() == 1
+    np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+@pytest.mark.parametrize("grey", [0, 77, 255])
+def test_even_picture_is_not_changed_by_the_blur(grey: int) -> None:
+    tensor = preprocess(np.full((60, 80), grey, np.uint8))
+    found = blur(tensor)
+    np.testing.assert_allclose(found, tensor, atol=1e-6)
+    assert found.dtype == np.float32
+    assert found.max() <= 1  # a network takes nothing brighter
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
@@ -145,24 +213,9 @@ def test_functional_model_gives_the_same_heatmap_before_and_after_reloading(
         np.testing.assert_allclose(one.heatmap(preprocess(squares())), heat, atol=1e-5)
 
 
-def test_deep_nested_network_behind_a_resize_can_be_explained() -> None:
-    import keras
-
-    from xray_classifier.training.efficientnet_lite import build_backbone
-
-    inputs = keras.Input((500, 500, 1))
-    x = keras.layers.Resizing(64, 64)(inputs)
-    x = build_backbone(64)(keras.layers.Concatenate()([x, x, x]))
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    deep = explainer(keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x)))
-    found = deep.heatmap(preprocess(gradient()))
-    assert found.shape == (500, 500)
-    assert found.max() in (0, 1)
-
-
-def test_model_without_a_convolution_is_refused() -> None:
-    with pytest.raises(ModelUnavailableError, match="it has no convolution"):
-        explainer(tiny_model())
+def test_network_without_a_convolution_can_be_explained() -> None:
+    found = Explainer(Classifier(BrightnessNetwork(), SPEC)).heatmap(preprocess(squares(300, 100)))
+    assert found[333:417, 83:167].max() == 1
 
 
 def test_model_without_a_sigmoid_is_refused() -> None:
@@ -176,8 +229,8 @@ def test_model_without_a_sigmoid_is_refused() -> None:
             keras.layers.Dense(1, activation="hard_sigmoid"),
         ]
     )
-    with pytest.raises(ModelUnavailableError, match="not in a sigmoid"):
-        explainer(model)
+    with pytest.raises(ModelUnavailableError, match="it does not end in a sigmoid"):
+        explainer(model).heatmap(preprocess(squares()))
 
 
 def test_damaged_network_is_refused() -> None:
@@ -217,22 +270,28 @@ def test_heatmap_waits_while_the_model_computes(square_explainer: Explainer) -> 
     assert answer
 
 
-def test_graph_is_traced_once(square_classifier: Classifier) -> None:
-    one = Explainer(square_classifier)
-    for side in (50, 100):
-        one.heatmap(preprocess(squares(side=side)))
-    assert one._relevance.experimental_get_tracing_count() == 1
-
-
 # The grid
 
 
-def test_cells_are_interpolated_between_their_centres_and_fade_beyond() -> None:
-    cells = np.array([[1.0, 3.0]], np.float32)
-    found = interpolate_cells(cells, Axis(1, 250, 10), Axis(2, 100, 200))
-    assert found[250, [100, 200, 300]] == pytest.approx([1, 2, 3])
-    assert found[250, [0, 400, 499]] == pytest.approx([0.5, 1.5, 0.015])
-    assert found[[240, 245, 260], 100] == pytest.approx([0, 0.5, 0])
+def test_fields_cover_the_tensor_once() -> None:
+    covered = np.zeros((500, 500), int)
+    for place in fields():
+        covered[place] += 1
+    assert len(fields()) == 30
+    assert np.all(covered == 1)
+    assert {covered[place].shape for place in fields()} == {(100, 83), (100, 84)}
+
+
+def test_values_of_fields_are_interpolated_between_their_centres_and_stay_beyond() -> None:
+    cells = np.zeros(FIELDS)
+    cells[:, 0], cells[:, 1] = 1, 3
+    cells[4] = 0
+    found = enlarge(cells)
+    assert found.shape == (500, 500)
+    assert found[250, [0, 30, 83, 125]] == pytest.approx([1, 1, 2, 3], abs=0.02)
+    assert found[250, 166] == pytest.approx(1.5, abs=0.02)
+    assert found[[350, 400, 450, 499], 30] == pytest.approx([1, 0.5, 0, 0], abs=0.02)
+    assert np.all(found[:, 300:] == 0)
 
 
 def test_zeros_are_not_divided_by() -> None:
@@ -301,7 +360,9 @@ def test_large_radiograph_is_shrunk_to_the_screen_and_a_small_one_kept() -> None
 
 def report(folder: Path, **changes: Any) -> ModelSpec:
     spec = ModelSpec("some", "Some", "some.keras", sha256="ab" * 32)
-    write_record(replace(EXPLANATION, **changes), folder / "explanations" / "some.json")
+    write_record(
+        replace(EXPLANATION, **{"method": METHOD, **changes}), folder / "explanations" / "some.json"
+    )
     return spec
 
 
@@ -309,7 +370,7 @@ def test_model_is_proven_by_the_report_that_it_passed(tmp_path: Path) -> None:
     assert is_proven(report(tmp_path), tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"passed": False}, {"sha256": "ef" * 32}])
+@pytest.mark.parametrize("change", [{"passed": False}, {"sha256": "ef" * 32}, {"method": "CAM"}])
 def test_model_is_not_proven_by_another_report(change: dict[str, Any], tmp_path: Path) -> None:
     assert not is_proven(report(tmp_path, **change), tmp_path)
 

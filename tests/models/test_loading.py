@@ -21,7 +21,7 @@ from xray_classifier.files import sha256_of
 from xray_classifier.models import loading
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.keras_network import KerasNetwork, open_model
-from xray_classifier.models.loading import load_classifier, model_names, run_by_keras
+from xray_classifier.models.loading import load_classifier, model_names
 from xray_classifier.models.onnx_network import OnnxNetwork
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
 from xray_classifier.training.onnx_export import export_network
@@ -605,13 +605,3 @@ def test_a_folder_in_place_of_the_file_is_refused(folder: Path) -> None:
 
     with pytest.raises(ModelUnavailableError, match=r"cannot be read \(Is a directory\)"):
         load_classifier("tiny")
-
-
-def test_model_is_loaded_anew_to_be_run_by_keras_only_where_something_else_runs_it(
-    exported: Path,
-) -> None:
-    by_onnx, by_keras = load_classifier("tiny"), load_classifier("tiny", runtime="keras")
-    assert run_by_keras(by_keras, "tiny") is by_keras
-    again = run_by_keras(by_onnx, "tiny")
-    assert isinstance(again.network, KerasNetwork)
-    assert again.spec == by_onnx.spec

@@ -16,11 +16,13 @@ from tests.support.pages import draw_app
 from tests.support.pictures import encoded, gradient, shaded_square
 from tests.support.places import ROOT
 from tests.support.recorded import POINT_FIGURES, SUMMARY
-from tests.support.stand_ins import find_no_model, pointed_classifier, tiny_model
+from tests.support.stand_ins import BrightnessNetwork, find_no_model, pointed_classifier
 from xray_classifier.app.one_image import notes_on_numbers
+from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.inputs.decoding import MAX_BYTES
 from xray_classifier.models import loading
+from xray_classifier.models.network import NO_SIGMOID
 from xray_classifier.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -157,14 +159,13 @@ def test_heatmap_is_shown_on_demand_with_what_it_is_not(
 
 
 def test_model_that_cannot_be_explained_is_said(
-    page: AppTest, monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xray_classifier.models.classifier import Classifier
-    from xray_classifier.models.keras_network import KerasNetwork
+    def refuse(*_: object) -> None:
+        raise ModelUnavailableError(NO_SIGMOID)
 
-    flat = Classifier(KerasNetwork(tiny_model()), tiny_classifier.spec)
-    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: flat)
-    upload(page, encoded(WHITISH))  # the tiny model has no convolution
+    monkeypatch.setattr(BrightnessNetwork, "logits", refuse)
+    upload(page, encoded(WHITISH))
     page.toggle[-1].set_value(True).run()
     assert "This model cannot be explained" in page.error[0].value
     assert page.header[0].value == "Pneumonia 98.1 %"

@@ -1,4 +1,4 @@
-"""No verdict starts TensorFlow or Keras: in processes that cannot import them."""
+"""No verdict, heatmap or report starts TensorFlow or Keras: they cannot be imported here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.dicom_files import dicom
 from tests.support.places import ROOT, skip
 from tests.support.visitors import Visitor, serve
+from xray_classifier.inputs.decoding import decode
 
 NOTE = r"note: default \([0-9a-f]{8}\) is run by ONNX Runtime [\d.]+\.\n"
 
@@ -90,7 +92,35 @@ def test_case_report_without_a_picture(
     assert re.fullmatch(NOTE, done.stderr)
 
 
-def test_page_from_first_visit_to_verdict(
+@pytest.mark.parametrize(
+    ("name", "out", "start"),
+    [
+        ("explain", "heat.png", b"\x89PNG"),
+        ("case-report", "case.pdf", b"%PDF"),
+        ("study", "case.pdf", b"%PDF"),
+    ],
+)
+def test_heatmap_alone_and_in_a_report(
+    environment: dict[str, str], original: Path, tmp_path: Path, name: str, out: str, start: bytes
+) -> None:
+    done = command(environment, name, original, "--out", tmp_path / out)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / out).read_bytes().startswith(start)
+    assert re.fullmatch(NOTE, done.stderr)
+
+
+def test_heatmap_in_a_dicom_report(
+    environment: dict[str, str], original: Path, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "a.dcm", tmp_path / "case.dcm"
+    source.write_bytes(dicom(decode(original.read_bytes()).image))
+    done = command(environment, "case-report", source, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert out.read_bytes()[128:132] == b"DICM"
+    assert all(line.startswith("note: ") for line in done.stderr.splitlines())
+
+
+def test_page_from_first_visit_to_report(
     environment: dict[str, str], original: Path, tmp_path: Path
 ) -> None:
     with serve(tmp_path, environment=environment) as server:
@@ -99,6 +129,9 @@ def test_page_from_first_visit_to_verdict(
         assert "Normal 97.5 %" in text
         assert re.search(r"run by ONNX Runtime [\d.]+", text)
         assert len(visitor.seen.images) == 1
+        visitor.switch("Where did the model look?")
+        assert len(visitor.seen.images) == 2
+        assert visitor.download("PDF").startswith(b"%PDF")
         visitor.leave()
         lines = server.log.read_text().split("\n")
     known = ("URL", "Uvicorn", "You can")  # Streamlit's own

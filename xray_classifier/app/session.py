@@ -41,11 +41,9 @@ def shared_classifier(name: str, source: str | None) -> Classifier:
     return loading.load_classifier(name, source)
 
 
-@st.cache_resource(show_spinner=False)
 def shared_explainer(name: str, source: str | None) -> Explainer:
-    """Prepare a model's heatmaps once per process, when the first visitor asks for one."""
-    classifier = shared_classifier(name, source)
-    return Explainer(loading.run_by_keras(classifier, name, source))
+    """Give what draws the heatmaps of a model, which is loaded once for all visitors."""
+    return Explainer(shared_classifier(name, source))
 
 
 @st.cache_resource(show_spinner=False)

@@ -26,7 +26,6 @@ from xray_classifier.inference.pipeline import Choices, Result, classify_radiogr
 
 if TYPE_CHECKING:
     from xray_classifier.imaging.radiograph import Radiograph
-    from xray_classifier.inference.heatmap import Explainer
     from xray_classifier.models.classifier import Classifier
 
 
@@ -87,13 +86,13 @@ def explain(options: argparse.Namespace) -> int:
     from xray_classifier.evaluation import plots
     from xray_classifier.files import replace_atomically
     from xray_classifier.imaging.preprocessing import preprocess
-    from xray_classifier.inference.heatmap import caveat, heading, overlay, shrink
+    from xray_classifier.inference.heatmap import Explainer, caveat, heading, overlay, shrink
 
     radiograph = _decode(options.file, _read(options.file))
     if radiograph is None:
         return BAD_DATA
     classifier, result = _classify(radiograph, options, Choices(use_gate=False))
-    heatmap = _explainer(classifier, options.model).heatmap(preprocess(radiograph.image))
+    heatmap = Explainer(classifier).heatmap(preprocess(radiograph.image))
     shown = shrink(radiograph.image)
     figure = plots.explanation(
         shown,
@@ -110,6 +109,7 @@ def explain(options: argparse.Namespace) -> int:
 def case_report(options: argparse.Namespace) -> int:
     """Write a report on one image."""
     from xray_classifier.files import replace_atomically
+    from xray_classifier.inference.heatmap import Explainer
     from xray_classifier.reports.content import CaseReport
     from xray_classifier.reports.export import check_request, export
 
@@ -122,7 +122,7 @@ def case_report(options: argparse.Namespace) -> int:
     name = options.file.name if options.with_file_name else ""
     report = CaseReport(result, classifier.spec, datetime.now(UTC), file_name=name)
     source = data if options.keep_identity else None
-    content = export(report, ending, lambda: _explainer(classifier, options.model), source)
+    content = export(report, ending, lambda: Explainer(classifier), source)
     with replace_atomically(options.out) as path:
         path.write_bytes(content)
     print(options.out)
@@ -165,11 +165,3 @@ def _classify(
     for note in result.warnings:
         print(f"note: {note}", file=sys.stderr)
     return classifier, result
-
-
-def _explainer(classifier: Classifier, model: str) -> Explainer:
-    """Prepare the heatmaps of a model, which need the gradients of Keras."""
-    from xray_classifier.inference.heatmap import Explainer
-    from xray_classifier.models.loading import run_by_keras
-
-    return Explainer(run_by_keras(classifier, model))

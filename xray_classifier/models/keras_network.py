@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,12 @@ class KerasNetwork(Network):
         keras, tf = import_keras()
         self.model = model
         self.runtime = f"Keras {keras.__version__}, TensorFlow {tf.__version__}"
-        self.function = compiled(self._trace)
+        # AutoGraph would write temporary files, and rewrite the messages of our errors.
+        self.function = tf.function(
+            self._trace,
+            input_signature=[tf.TensorSpec((None, *INPUT_SHAPE), tf.float32, name="tensors")],
+            autograph=False,
+        )
         self._traced = self.function.get_concrete_function()  # now, not for the first image
         self.batch_size = self._best_batch_size()
 
@@ -63,7 +68,7 @@ class KerasNetwork(Network):
     def _trace(self, batch: Any) -> dict[str, Any]:
         answers = self.model(batch, training=False)
         outputs = {ANSWERS: answers}
-        last = last_operation(answers)
+        last = _last_operation(answers)
         if last.type == "Sigmoid":
             outputs[LOGITS] = last.inputs[0]
         return outputs
@@ -106,21 +111,6 @@ def open_model(path: Path, output_shape: Shape) -> Any:
     return model
 
 
-def last_operation(answer: Any) -> Any:
-    """Find what computed an answer in a graph, behind what only handed it on."""
-    while answer.op.type in _TRANSPARENT:
-        answer = answer.op.inputs[0]
-    return answer.op
-
-
-def compiled(function: Callable[[Any], Any]) -> Any:
-    """Compile a function of symbolic tensors (n, 500, 500, 1); it is traced at its first use."""
-    _, tf = import_keras()
-    signature = [tf.TensorSpec((None, *INPUT_SHAPE), tf.float32, name="tensors")]
-    # AutoGraph would write temporary files, and rewrite the messages of our errors.
-    return tf.function(function, input_signature=signature, autograph=False)
-
-
 def keras_model(network: Network) -> Any:
     """Give the Keras model of a network that was opened to be run by Keras.
 
@@ -152,6 +142,13 @@ def import_keras() -> tuple[Any, Any]:
             "Install requirements.txt, or use a model that was exported to ONNX."
         ) from error
     return keras, tf
+
+
+def _last_operation(answer: Any) -> Any:
+    """Find what computed an answer in a graph, behind what only handed it on."""
+    while answer.op.type in _TRANSPARENT:
+        answer = answer.op.inputs[0]
+    return answer.op
 
 
 @contextmanager

@@ -140,22 +140,6 @@ def open_network(
     return KerasNetwork(load_verified(path, spec.sha256, (None, outputs)))
 
 
-def run_by_keras(classifier: Classifier, model: str, source: str | None = None) -> Classifier:
-    """Give the same model run by Keras; it is loaded once more if something else runs it.
-
-    Args:
-        classifier: what was loaded.
-        model: as it was given to `load_classifier`.
-        source: likewise.
-
-    Raises:
-        ModelUnavailableError: as for `load_classifier`.
-    """
-    if isinstance(classifier.network, KerasNetwork):
-        return classifier
-    return load_classifier(model, source, runtime=KERAS)
-
-
 def _choose_runtime(runtime: str | None) -> str:
     chosen = runtime or os.environ.get(RUNTIME_VARIABLE) or AUTO
     if chosen not in RUNTIMES:
