@@ -5,8 +5,9 @@ FROM python:3.12-slim
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib MALLOC_ARENA_MAX=2
 
 WORKDIR /app
-COPY requirements.txt ./
-RUN pip install --no-cache-dir -r requirements.txt && useradd --create-home --uid 1000 app
+# Without TensorFlow: ONNX Runtime runs the models.
+COPY requirements-serve.txt ./
+RUN pip install --no-cache-dir -r requirements-serve.txt && useradd --create-home --uid 1000 app
 
 COPY webapp.py ./
 COPY .streamlit .streamlit

@@ -13,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 from benchmarks import folder, images, latency, machine, memory, results, scaling, startup, visits
+from benchmarks.installed import installed_mb
 from benchmarks.measure import Figure
 from benchmarks.processes import RUNTIMES
 from xray_classifier.files import write_json
@@ -52,7 +53,7 @@ def measure(times: int) -> tuple[list[Figure], dict[str, Any]]:
     figures.append(visits.compare_reruns(2 * times))
     _say("memory")
     figures.append(memory.growth())
-    tables = {"memory_mb": memory.steps()}
+    tables = {"memory_mb": memory.steps(), "installed_mb": installed_mb()}
     return [*_measure_here(times), *figures], tables
 
 
@@ -85,6 +86,7 @@ def _measure_here(times: int) -> list[Figure]:
         latency.compare_with_floor(data, article["ours"], article["Keras"], 40 * times),
         latency.time_default(data, judges, 30 * times),
         *latency.time_heatmap(data, judges, 10 * times),
+        latency.time_article_heatmap(data, article, 10 * times),
     ]
     _say("a folder")
     for key, both in {"folder_over_keras": article, "folder_over_keras_default": default}.items():

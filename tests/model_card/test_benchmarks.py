@@ -51,6 +51,7 @@ MEASURED: dict[str, Any] = {
         "Python": {"ours": 10.4, "Keras": 10.6},
         "first verdict": {"ours": 150.2, "Keras": 819.7},
     },
+    "installed_mb": {"requirements.txt": 2707.9, "requirements-serve.txt": 742.3},
 }
 
 
@@ -61,7 +62,7 @@ def cells(line: str) -> list[str]:
 def test_benchmarks_stand_with_what_was_wanted_and_where(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(json.dumps(MEASURED), encoding="utf-8")
-    table, _, reason, memory, machine = benchmarks_table(path).split("\n\n")
+    table, _, reason, memory, disk, machine = benchmarks_table(path).split("\n\n")
     sides = "ours 25.6 (24 to 27.2) ms; theirs 80.4 ms"
     assert [*map(cells, table.splitlines())] == [
         ["what", "measured", "wanted", "medians (quartiles)"],
@@ -75,6 +76,10 @@ def test_benchmarks_stand_with_what_was_wanted_and_where(tmp_path: Path) -> None
         ["---"] * 3,
         ["Python", "10", "11"],
         ["first verdict", "150", "820"],
+    ]
+    assert [*map(cells, disk.splitlines()[2:])] == [
+        ["`requirements.txt`", "2,708"],
+        ["`requirements-serve.txt`", "742"],
     ]
     assert machine == (
         "Measured on 2026-11-24 by `python -m benchmarks --quick`: A CPU, 2 cores, 8 GB; "

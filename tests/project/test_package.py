@@ -80,8 +80,15 @@ def test_every_extra_has_its_file() -> None:
     assert sorted(PROJECT["optional-dependencies"]) == EXTRAS
     assert {path.name for path in ROOT.glob("requirements*.txt")} == {
         "requirements.txt",
+        "requirements-serve.txt",
         *(f"requirements-{extra}.txt" for extra in EXTRAS),
     }
+
+
+def test_container_installs_the_app_without_keras() -> None:
+    app, served = pinned("requirements.txt"), pinned("requirements-serve.txt")
+    assert app.keys() - served.keys() == {"tensorflow", "keras", "h5py"}
+    assert served.items() <= app.items()
 
 
 def test_training_needs_neither_a_browser_nor_ray() -> None:

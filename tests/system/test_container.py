@@ -37,7 +37,7 @@ def test_nothing_runs_as_root() -> None:
 
 def test_packages_are_the_pinned_ones_and_leave_no_cache() -> None:
     (run,) = values("RUN")
-    assert "pip install --no-cache-dir -r requirements.txt" in run
+    assert "pip install --no-cache-dir -r requirements-serve.txt" in run
 
 
 def test_files_are_copied_by_name_and_never_added() -> None:
@@ -111,7 +111,12 @@ def is_let_in(path: str) -> bool:
 @pytest.mark.parametrize(
     "path",
     [
-        *("webapp.py", "requirements.txt", ".streamlit/config.toml", "xray_classifier/errors.py"),
+        *(
+            "webapp.py",
+            "requirements-serve.txt",
+            ".streamlit/config.toml",
+            "xray_classifier/errors.py",
+        ),
         *("xray_classifier/app/judge.py", "model/default.keras", "model/default.json"),
         *("model/gate/gate.keras", "model/gate/gate.onnx", "model/MODEL_CARD.md"),
     ],

@@ -139,8 +139,13 @@ def to_peak_1(heat: NDArray[np.float32]) -> Heatmap:
 
 def fields() -> list[tuple[slice, slice]]:
     """List the fields of a tensor, rows and columns of each, row by row."""
-    edges = [np.linspace(0, SIDE, count + 1).round().astype(int) for count in FIELDS]
-    return list(product(*([slice(*ends) for ends in pairwise(axis)] for axis in edges)))
+    rows, columns = (_bands(count) for count in FIELDS)
+    return list(product(rows, columns))
+
+
+def _bands(count: int) -> list[slice]:
+    edges = np.linspace(0, SIDE, count + 1).round().astype(int)
+    return [slice(*ends) for ends in pairwise(edges)]
 
 
 def blur(tensor: Tensor) -> Tensor:

@@ -47,14 +47,15 @@ REASONS = {
 def benchmarks_table(path: Path = BENCHMARKS) -> str:
     """Write what `python -m benchmarks --json` measured as Markdown.
 
-    Figures, memory, the growth with number and size if it was measured, and the machine.
+    Figures, memory, room on a disk, the growth with number and size if it was measured, and the
+    machine.
     """
     if not path.exists():
         return NOT_YET
     found = json.loads(path.read_text(encoding="utf-8"))
-    memory = _memory(found["memory_mb"])
+    memory, disk = _memory(found["memory_mb"]), _installed(found["installed_mb"])
     growth = _growth(found) if "by_count" in found else []
-    return "\n\n".join([*_figures(found["figures"]), memory, *growth, _machine(found)])
+    return "\n\n".join([*_figures(found["figures"]), memory, disk, *growth, _machine(found)])
 
 
 def hardness_table(path: Path = HARDNESS) -> str:
@@ -139,6 +140,12 @@ def _memory(steps: dict[str, dict[str, float]]) -> str:
     sides = next(iter(steps.values()))
     rows = [[step, *(f"{sizes[side]:.0f}" for side in sides)] for step, sizes in steps.items()]
     return table(["resident memory in MB after", *sides], rows)
+
+
+def _installed(sizes: dict[str, float]) -> str:
+    """Write how large what each file of requirements installs is."""
+    rows = [[f"`{name}`", f"{size:,.0f}"] for name, size in sizes.items()]
+    return table(["packages installed by", "MB"], rows)
 
 
 def _growth(found: dict[str, Any]) -> list[str]:
