@@ -66,8 +66,8 @@ def take(page: Page, name: str) -> None:
 def show_everything(page: Page) -> None:
     """Ask for the output and the heatmap of the refused sample."""
     page.get_by_text("Show the model's output anyway").click()
-    page.get_by_text("Where did the model look?").click()
-    expect(page.get_by_role("slider")).to_be_visible()
+    page.get_by_role("button", name="Where did the model look?").click()
+    expect(page.get_by_role("img", name="The image under its heatmap")).to_be_visible()
 
 
 def main() -> None:

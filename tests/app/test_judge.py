@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.support.pages import viewed
 from tests.support.pictures import encoded
 from xray_classifier.app.judge import SAMPLE_NOTE
+from xray_classifier.imaging.sample import draw_sample
 from xray_classifier.models import gate
 from xray_classifier.models.gate import GateDecision
 
@@ -58,7 +60,8 @@ def test_sample_goes_the_way_of_an_upload_and_is_refused_with_the_reason(page: A
     assert page.info[0].value == SAMPLE_NOTE
     assert "It is a drawing." in page.error[0].value
     assert not [heading for heading in page.header if "%" in heading.value]
-    assert len(page.image) == 1
+    (shown,) = viewed(page).images
+    np.testing.assert_array_equal(shown, draw_sample())
 
 
 def test_output_for_the_sample_is_shown_on_demand_as_not_valid(page: AppTest) -> None:
@@ -77,9 +80,9 @@ def test_sample_is_put_away_again(page: AppTest) -> None:
 
 def test_address_opens_the_sample_and_rubbish_does_not(page: AppTest) -> None:
     page.query_params["sample"] = "rubbish"
-    assert not page.run().image
+    assert not viewed(page.run()).images
     page.query_params["sample"] = "drawn"
-    assert len(page.run().image) == 1
+    assert len(viewed(page.run()).images) == 1
 
 
 def test_upload_is_shown_instead_of_the_sample(page: AppTest) -> None:
@@ -87,4 +90,5 @@ def test_upload_is_shown_instead_of_the_sample(page: AppTest) -> None:
     white = encoded(np.full((50, 60), 255, np.uint8))
     page.file_uploader[0].upload("x.png", white, "image/png").run()
     assert not page.info
-    assert len(page.image) == 1
+    (shown,) = viewed(page).images
+    assert (shown.shape, shown.min()) == ((50, 60), 255)

@@ -150,6 +150,8 @@ def test_wheel_holds_package_and_models_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
     package = {f"xray_classifier/{path}" for path in TREES if path != PAGE}
+    package |= {f"xray_classifier/app/viewer{end}" for end in (".html", ".css", ".js")}
+    package.add("xray_classifier/app/viewer_gestures.js")
     models = {
         f"xray_classifier/{path.relative_to(ROOT).as_posix()}"
         for path in (ROOT / "model").rglob("*")

@@ -7,6 +7,7 @@ the websocket, as the page's JavaScript does. The messages are Streamlit's own p
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import socket
@@ -75,7 +76,10 @@ class Server:
 
 @contextmanager
 def serve(
-    folder: Path, tracer: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    folder: Path,
+    tracer: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    script: str = "webapp.py",
 ) -> Iterator[Server]:
     """Run the page's server, with its log in `folder`, until the block ends."""
     with socket.socket() as free:
@@ -88,7 +92,7 @@ def serve(
     log = folder / "log.txt"
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [*tracer, sys.executable, "-m", "streamlit", "run", "webapp.py", *flags],
+            [*tracer, sys.executable, "-m", "streamlit", "run", script, *flags],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stdout=stream,
@@ -223,6 +227,11 @@ class Visitor:
         """Turn a toggle, or tick a box."""
         return self.set(self.seen.widgets[label], "bool_value", on)
 
+    def ask_for_heatmap(self) -> Seen:
+        """Click on the viewer's button, which tells the server its question."""
+        asked = json.dumps({"heatmap": self.seen.question})
+        return self.set(self.seen.viewer, "json_value", asked)
+
     def set(self, widget: str, kind: str, value: Any) -> Seen:
         """Give a widget a value, and wait for the page to be drawn anew."""
         self._states[widget] = {"id": widget, kind: value}
@@ -247,12 +256,6 @@ class Visitor:
                 elements[tuple(answer.metadata.delta_path)] = answer.delta.new_element
             elif kind == "script_finished" and answer.script_finished == 0:
                 return read([elements[place] for place in sorted(elements)])
-
-    def picture(self, place: int = 0) -> bytes:
-        """Fetch a picture of the page."""
-        status, data, _ = self.server.ask("GET", self.seen.images[place])
-        assert status == http.client.OK, status
-        return data
 
     def leave(self) -> None:
         """Close the tab."""

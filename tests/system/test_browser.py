@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.processes import START_SECONDS
+from tests.support.viewer_page import button, canvas, grey
 from xray_classifier.cli.main import main
 from xray_classifier.inference.pipeline import Result, classify
 from xray_classifier.inference.verdict import percent
-from xray_classifier.inputs.decoding import MAX_BYTES
+from xray_classifier.inputs.decoding import MAX_BYTES, decode
 from xray_classifier.models.loading import load_classifier
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
@@ -56,7 +58,12 @@ def test_uploaded_radiograph_gets_the_probability_that_predict_prints(
     upload(page, original)
     expect_verdict(page, expected)
     expect(page.get_by_role("heading", name=re.compile("^Normal 9"))).to_be_visible()
-    expect(page.get_by_test_id("stImage").locator("img")).to_be_visible()
+    button(page, "One to one").click()
+    expect(page.locator("output.zoom")).to_have_text("Zoom 100 %")
+    shown, whole = grey(page), decode(original.read_bytes()).image
+    top, left = (np.array(whole.shape) - shown.shape) // 2
+    middle = whole[top : top + len(shown), left : left + shown.shape[1]]
+    np.testing.assert_array_equal(shown, middle)
     expect(page.get_by_text(load_classifier().spec.short_hash)).to_be_visible()
     page.screenshot(path=tmp_path / "verdict.png")
     assert main(["predict", str(original)]) == 0
@@ -101,11 +108,10 @@ def test_page_fits_a_phone(browser: Browser, address: str, original: Path) -> No
     phone = browser.new_page(viewport={"width": 390, "height": 844})
     phone.goto(address)
     upload(phone, original)
-    expect(phone.get_by_test_id("stImage").locator("img")).to_be_visible(timeout=FIRST_VERDICT_MS)
+    expect(canvas(phone)).to_be_visible(timeout=FIRST_VERDICT_MS)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     verdict = phone.get_by_role("heading", name=re.compile("^Normal"))
-    image = phone.get_by_test_id("stImage").locator("img")
-    tops = [part.bounding_box() for part in (verdict, image)]
+    tops = [part.bounding_box() for part in (verdict, canvas(phone))]
     assert all(tops)
     assert tops[0]["y"] < tops[1]["y"]  # type: ignore[index]
     phone.close()

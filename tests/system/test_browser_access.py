@@ -74,8 +74,8 @@ def show_output(page: Page) -> None:
     """Ask for what the model makes of a refused image, and for its heatmap."""
     expect(refusal(page)).to_be_visible(timeout=FIRST_VERDICT_MS)
     page.get_by_text("Show the model's output anyway").click()
-    page.get_by_text("Where did the model look?").click()
-    expect(page.get_by_role("slider")).to_be_visible()
+    page.get_by_role("button", name="Where did the model look?").click()
+    expect(page.get_by_text("not a localisation of disease")).to_be_visible()
     settle(page)
 
 
@@ -144,8 +144,9 @@ def test_colours_follow_the_system_of_the_visitor(open_page: Opener, scheme: Sch
 def test_image_and_verdict_have_words_for_a_screen_reader(open_page: Opener) -> None:
     page = open_page("/?sample=drawn")
     show_output(page)
-    expect(page.get_by_role("img", name="The image as decoded")).to_be_visible()
     expect(page.get_by_role("img", name="The image under its heatmap")).to_be_visible()
+    page.get_by_role("button", name="Where did the model look?").click()
+    expect(page.get_by_role("img", name="The image as decoded")).to_be_visible()
     expect(page.get_by_role("heading", name=re.compile("^Not valid: "))).to_be_visible()
     expect(page.get_by_text(re.compile("^Probability of pneumonia .+%"))).to_be_visible()
     expect(page.get_by_role("alert").filter(has_text="not something I can judge")).to_be_visible()
@@ -164,11 +165,11 @@ def test_everything_is_reached_with_the_keyboard(open_page: Opener) -> None:
     page.keyboard.press("Space")
     expect(page.get_by_role("heading", name=re.compile("^Not valid: "))).to_be_visible()
     settle(page)
-    tab_to(page, page.get_by_label("Where did the model look?"))
+    tab_to(page, page.get_by_role("button", name="Where did the model look?"))
     page.keyboard.press("Space")
-    slider = page.get_by_role("slider")
-    expect(slider).to_be_visible()
+    expect(page.get_by_text("not a localisation of disease")).to_be_visible()
     settle(page)
+    slider = page.get_by_role("slider", name="Opacity of the heatmap in %")
     tab_to(page, slider)
     page.keyboard.press("ArrowRight")
     expect(slider).to_have_value("65")

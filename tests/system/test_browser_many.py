@@ -99,7 +99,7 @@ def test_three_files_and_a_broken_one_are_sorted_filtered_and_opened(
     expect(page.get_by_role("heading", name="Study 1")).to_be_visible()
     line = page.get_by_text(f"Probability of pneumonia {percent(result.probability)}")
     expect(line).to_be_visible(timeout=60_000)
-    expect(page.get_by_test_id("stImage").locator("img")).to_be_visible()
+    expect(page.get_by_role("img", name="The image as decoded")).to_be_visible()
 
     page.get_by_role("button", name="Back to the table").click()
     expect_rows(page, "n.jpeg")

@@ -31,7 +31,6 @@ from xray_classifier.inputs.decoding import decode
 pytestmark = pytest.mark.data
 
 FILE_NAME = "Mustermann_Erika_1984"
-HEATMAP = "Where did the model look?"
 SECRETS = (FILE_NAME, NAME, IDENTIFIER, BIRTH, *(tag for tag in IDENTITY.values() if len(tag) > 1))
 PLACES = ("HOME", "TMPDIR", "KERAS_HOME", "MPLCONFIGDIR")
 CALLS = (
@@ -112,11 +111,9 @@ def visit(visitor: Visitor, name: str, file: bytes) -> str:
     """Upload a file, look at its verdict and its heatmap; everything that the page said."""
     texts = visitor.upload(name, file).text
     assert "Probability of pneumonia" in texts, texts
-    seen = visitor.switch(HEATMAP)
+    seen = visitor.ask_for_heatmap()
     assert "Heatmap: from violet" in seen.text, seen.text
-    for place in range(len(seen.images)):
-        visitor.picture(place)
-    visitor.switch(HEATMAP, on=False)
+    assert len(seen.images) == 2
     return texts + seen.text
 
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks.measure import Figure, quartiles, ratio
 from tests.support.rendered_page import Seen
 from tests.support.visitors import Server, Visitor, assert_calm, form, serve
+from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.loading import KERAS, RUNTIME_VARIABLE
 
 pytestmark = pytest.mark.data
@@ -30,7 +33,7 @@ RESIDENT_MB, PEAK_MB = 260, 450
 MEDIAN_SECONDS, SLOWEST_SECONDS = 4, 10
 """Wanted of the waits of the full crowd."""
 
-Reference = list[tuple[str, bytes, str, bytes]]
+Reference = list[tuple[str, bytes, str, NDArray[Any]]]
 """For each radiograph: name, file, what the page says of it and the picture that it shows."""
 
 
@@ -89,10 +92,12 @@ def alone(server: Server, data: Path, count: int) -> Reference:
         file = path.read_bytes()
         seen = visitor.upload(path.name, file)
         assert "Probability of pneumonia" in seen.text, seen.text
-        found.append((path.name, file, seen.text, visitor.picture()))
+        (picture,) = seen.images
+        np.testing.assert_array_equal(picture, decode(file).image)
+        found.append((path.name, file, seen.text, picture))
     visitor.leave()
     assert len({text for _, _, text, _ in found}) > len(found) / 2, "too alike to be told apart"
-    assert len({picture for _, _, _, picture in found}) == len(found)
+    assert len({picture.tobytes() for _, _, _, picture in found}) == len(found)
     return found
 
 
@@ -108,7 +113,8 @@ def come(server: Server, crowd: Crowd, reference: Reference) -> list[float]:
             seen: Seen = visitor.upload(name, file)
             waits.append(time.perf_counter() - start)
             assert seen.text == text
-            assert visitor.picture() == picture
+            (shown,) = seen.images
+            np.testing.assert_array_equal(shown, picture)
         visitor.leave()
         return waits
 

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, dicom
-from tests.support.pages import draw_app
+from tests.support.pages import ask_for_heatmap, draw_app, viewed
 from tests.support.pictures import encoded, gradient, shaded_square
 from tests.support.places import ROOT
 from tests.support.recorded import POINT_FIGURES, SUMMARY
@@ -56,7 +56,8 @@ def test_upload_shows_verdict_probability_threshold_model_and_hash(page: AppTest
     assert page.header[0].value == "Pneumonia 98.1 %"
     assert "Pneumonia is called from 50.0 % on." in texts(page)
     assert "Tiny (`tiny`, `abababab`)" in texts(page)
-    assert len(page.image) == 1
+    (shown,) = viewed(page).images
+    np.testing.assert_array_equal(shown, WHITISH)
 
 
 def test_dicom_is_judged_and_its_header_is_warned_of(page: AppTest) -> None:
@@ -128,7 +129,8 @@ def test_rejected_image_gets_the_reason_instead_of_a_verdict(page: AppTest) -> N
     upload(page, encoded(np.full((50, 50), 255, np.uint8)))
     assert "This is not something I can judge. It is white." in page.error[0].value
     assert not page.header
-    assert len(page.image) == 1
+    assert len(viewed(page).images) == 1
+    assert not viewed(page).question, "there is no output yet that a heatmap would explain"
 
 
 def test_rejected_image_shows_a_number_on_demand_marked_as_not_valid(page: AppTest) -> None:
@@ -149,12 +151,13 @@ def test_heatmap_is_shown_on_demand_with_what_it_is_not(
 ) -> None:
     monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: square_classifier)
     upload(page, encoded(shaded_square()))
-    assert (len(page.image), len(page.slider)) == (1, 0)
-    page.toggle[-1].set_value(True).run()
-    assert (len(page.image), len(page.slider)) == (2, 1)
+    assert len(viewed(page).images) == 1
+    assert len(page.warning) == 1
+    ask_for_heatmap(page)
+    radiograph, layer = viewed(page).images
+    np.testing.assert_array_equal(radiograph, shaded_square())
+    assert layer[..., 3].max() == 255
     assert "not a localisation of disease" in page.warning[-1].value
-    page.slider[0].set_value(0).run()
-    assert len(page.image) == 2
     assert not page.exception
 
 
@@ -166,9 +169,10 @@ def test_model_that_cannot_be_explained_is_said(
 
     monkeypatch.setattr(BrightnessNetwork, "logits", refuse)
     upload(page, encoded(WHITISH))
-    page.toggle[-1].set_value(True).run()
+    ask_for_heatmap(page)
     assert "This model cannot be explained" in page.error[0].value
     assert page.header[0].value == "Pneumonia 98.1 %"
+    assert len(viewed(page).images) == 1
 
 
 def test_model_is_chosen_in_the_sidebar(

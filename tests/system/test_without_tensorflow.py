@@ -129,8 +129,7 @@ def test_page_from_first_visit_to_report(
         assert "Normal 97.5 %" in text
         assert re.search(r"run by ONNX Runtime [\d.]+", text)
         assert len(visitor.seen.images) == 1
-        visitor.switch("Where did the model look?")
-        assert len(visitor.seen.images) == 2
+        assert len(visitor.ask_for_heatmap().images) == 2
         assert visitor.download("PDF").startswith(b"%PDF")
         visitor.leave()
         lines = server.log.read_text().split("\n")

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from xray_classifier.app.export import offer_reports
 from xray_classifier.app.session import (
@@ -16,10 +15,11 @@ from xray_classifier.app.session import (
     shared_explainer,
     shared_gate,
 )
+from xray_classifier.app.viewer import SENT_SIDE, show_layer, show_viewer
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.imaging.preprocessing import preprocess
 from xray_classifier.imaging.radiograph import GreyImage
-from xray_classifier.inference.heatmap import OPACITY, Heatmap, caveat, overlay, shrink
+from xray_classifier.inference.heatmap import Heatmap, caveat
 from xray_classifier.inference.pipeline import (
     DEFAULTS,
     NOT_VALID,
@@ -86,45 +86,49 @@ def show(result: Result, spec: ModelSpec, name: str) -> None:
         if judged:
             show_verdict(result, spec)
     with right:
-        asked = judged and st.toggle("Where did the model look?")
-        heatmap = heatmap_of(result.image, name) if asked else None
-        height, width = result.image.shape
-        caption = f"As decoded: {width} x {height} pixels, grey"
-        image = shrink(result.image)
-        if heatmap is None:
-            show_image(st.container(), image, caption)
-        else:
-            show_with_heatmap(image, caption, heatmap, spec)
+        question = show_viewer(result.image, name if judged else "")
+        st.caption(describe_size(result.image))
+        if question:
+            show_heatmap(question, result.image, name, spec)
 
 
-def heatmap_of(image: GreyImage, name: str) -> Heatmap | None:
-    """Compute a heatmap, or say why there is none."""
+def describe_size(image: GreyImage) -> str:
+    """Say how large a radiograph is, and that the viewer has it reduced where that is so."""
+    height, width = image.shape
+    size = f"As decoded: {width} x {height} pixels, grey"
+    if max(image.shape) <= SENT_SIDE:
+        return size
+    return (
+        f"{size}. The viewer has it reduced to {SENT_SIDE} at its longer side; its zoom, and one "
+        "to one, count the pixels of the file."
+    )
+
+
+def show_heatmap(question: str, image: GreyImage, name: str, spec: ModelSpec) -> None:
+    """Give the viewer the heatmap that it asked for, and say how to read it, or why there is none.
+
+    Args:
+        question: what `show_viewer` returned.
+        image: the radiograph.
+        name: of the model.
+        spec: the facts about the model.
+    """
     try:
         with st.spinner("Asking the model …"):
-            return shared_explainer(name, model_source(name)).heatmap(preprocess(image))
+            heatmap = _heatmap_of(question, image, name)
     except ModelUnavailableError as error:
+        show_layer(question, None)
         st.error(str(error), icon=":material/error:")
-        return None
+    else:
+        show_layer(question, heatmap)
+        st.caption("Heatmap: from violet, some effect, to yellow, most")
+        st.warning(caveat(heatmap, spec), icon=":material/warning:")
 
 
-def show_image(place: DeltaGenerator, image: GreyImage, caption: str) -> None:
-    """Show the radiograph."""
-    place.image(image, caption=caption, alt="The image as decoded", width="stretch")
-
-
-@st.fragment  # the slider draws this anew, and judges nothing again
-def show_with_heatmap(image: GreyImage, caption: str, heatmap: Heatmap, spec: ModelSpec) -> None:
-    """Show the radiograph beside its heatmap."""
-    opacity = st.slider("Opacity of the heatmap in %", 0, 100, round(100 * OPACITY), step=5)
-    left, right = st.columns(2)
-    left.image(
-        overlay(image, heatmap, opacity / 100),
-        caption="Heatmap: from violet, some effect, to yellow, most",
-        alt="The image under its heatmap",
-        width="stretch",
-    )
-    show_image(right, image, caption)
-    st.warning(caveat(heatmap, spec), icon=":material/warning:")
+@st.cache_data(scope="session", max_entries=1, show_spinner=False)
+def _heatmap_of(question: str, _image: GreyImage, _name: str) -> Heatmap:  # noqa: ARG001
+    """Compute a heatmap; by its question the visitor's last one is kept while the page is open."""
+    return shared_explainer(_name, model_source(_name)).heatmap(preprocess(_image))
 
 
 def offer_output(result: Result) -> bool:

@@ -1,0 +1,319 @@
+/**
+ * A radiograph on a canvas: window, zoom, move, invert, and a heatmap over it.
+ *
+ * Two of Streamlit's components load this file: one brings the radiograph and holds the controls,
+ * the other brings a heatmap when the server has one. What they are sent is written in viewer.py.
+ * Nothing is fetched and nothing is stored. Mouse, fingers and keys are in viewer_gestures.js.
+ *
+ * Places on the image are in pixels of the file, those on the canvas in pixels of the screen.
+ */
+
+const STEP = 1.25; // of a button or key
+const MOST = 16; // screen pixels for a pixel of the file
+const SHARP = 8; // screen pixels for a pixel from which on each is shown as a square
+
+/** Viewers by the element that they lie in, and the heatmap that is at hand, for this page. */
+const shared = (globalThis[Symbol.for("xray_classifier.viewer")] ??= {
+  viewers: new Map(),
+  layer: null,
+});
+
+/** Streamlit calls this with whatever is new, and what it returns at the end; then, and not before,
+ * the element is gone from the page. */
+export default function ({ data, parentElement, setStateValue }) {
+  const [header, body] = unpack(data);
+  if (header.kind === "heatmap") {
+    const layer = { question: header.question, picture: body.length ? layerOf(header, body) : null };
+    shared.layer = layer;
+    shared.viewers.forEach((viewer) => viewer.take(layer));
+    return () => {
+      if (!parentElement.isConnected && shared.layer === layer) shared.layer = null;
+    };
+  }
+  if (!shared.viewers.has(parentElement)) shared.viewers.set(parentElement, new Viewer(parentElement));
+  const viewer = shared.viewers.get(parentElement);
+  viewer.show(header, body, () => setStateValue("heatmap", header.question));
+  return () => {
+    if (parentElement.isConnected) return; // it was called once more meanwhile
+    viewer.close();
+    shared.viewers.delete(parentElement);
+  };
+}
+
+/** Four bytes of length, so much JSON, then raw bytes; copied, so that values are aligned. */
+function unpack(data) {
+  const start = 4 + new DataView(data.buffer, data.byteOffset).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(data.subarray(4, start)));
+  return [header, data.slice(start)];
+}
+
+const between = (low, value, high) => Math.min(Math.max(value, low), high);
+
+const canvasOf = (width, height) =>
+  Object.assign(document.createElement("canvas"), { width, height });
+
+function layerOf({ width, height }, body) {
+  const canvas = canvasOf(width, height);
+  const pixels = new ImageData(new Uint8ClampedArray(body.buffer), width, height);
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  return canvas;
+}
+
+class Viewer {
+  constructor(root) {
+    this.box = root.querySelector(".viewer");
+    this.find = (what) => this.box.querySelector(what);
+    this.canvas = this.find("canvas");
+    this.pen = this.canvas.getContext("2d");
+    this.pointer = null; // where on the canvas the mouse is
+    this.id = null;
+    const keys = { "=": "zoomIn" };
+    for (const button of this.box.querySelectorAll("button")) {
+      const { do: what, key } = button.dataset;
+      button.addEventListener("click", () => this[what]());
+      if (!key) continue;
+      keys[key] = what;
+      button.setAttribute("aria-keyshortcuts", key.toUpperCase());
+      button.title = `${button.ariaLabel ?? "Heatmap"} (${key.toUpperCase()})`;
+    }
+    this.find("[data-do=fullScreen]").hidden = !document.fullscreenEnabled;
+    this.gestures = new Gestures(this, keys);
+    this.onInput("width", (value) => this.setWindow(value, this.level));
+    this.onInput("level", (value) => this.setWindow(this.windowWidth, value));
+    this.onInput("opacity", (value) => this.setOpacity(value / 100));
+    this.box.addEventListener("fullscreenchange", () => this.draw());
+    this.watch = new ResizeObserver(() => this.resize());
+    this.watch.observe(this.find(".stage"));
+  }
+
+  onInput(name, react) {
+    this.find(`input.${name}`).addEventListener("input", ({ target }) => react(+target.value));
+  }
+
+  close() {
+    this.watch.disconnect();
+    cancelAnimationFrame(this.frame);
+    this.values = this.shaded = this.layer = null;
+  }
+
+  /** Show a radiograph; one that is shown already keeps its view. `ask` asks for its heatmap. */
+  show(header, body, ask) {
+    this.ask = ask;
+    if (header.id !== this.id) this.open(header, body);
+    if (header.question !== this.question) {
+      this.question = header.question;
+      this.layer = null;
+      this.layerOn = this.waiting = this.failed = false;
+    }
+    if (shared.layer) this.take(shared.layer);
+    this.find(".heat").hidden = !this.question;
+    this.draw();
+  }
+
+  open({ id, width, height, shape, bits, top, window, opacity }, body) {
+    this.id = id;
+    [this.width, this.height] = [width, height];
+    this.values = bits === 16 ? new Uint16Array(body.buffer) : body;
+    this.shaded = canvasOf(...shape);
+    this.scale = width / shape[0]; // pixels of the file for one that was sent
+    this.initial = window;
+    this.span = top + 1; // grey values
+    this.find("input.width").max = this.find("input.level").max = this.span;
+    this.find("input.level").min = 0;
+    this.opacity = opacity;
+    this.find(".stage").style.aspectRatio = width / height;
+    this.resize();
+    this.reset();
+  }
+
+  /** Take a heatmap if it answers what was asked here; the first time it is shown at once. */
+  take({ question, picture }) {
+    if (!this.question || question !== this.question || this.layer) return;
+    this.layer = picture;
+    this.failed = !picture;
+    this.layerOn = Boolean(picture) && this.waiting;
+    this.waiting = false;
+    this.draw();
+  }
+
+  // What can be done, by button or key
+
+  zoomIn() { this.zoomBy(STEP); }
+  zoomOut() { this.zoomBy(1 / STEP); }
+  fit() {
+    this.fitted = true;
+    this.zoom = this.fitting();
+    [this.x, this.y] = [this.width / 2, this.height / 2];
+    this.draw();
+  }
+  oneToOne() { this.zoomBy(1 / this.zoom); }
+  invert() {
+    this.inverted = !this.inverted;
+    this.shade();
+  }
+  reset() {
+    [this.windowWidth, this.level] = this.initial;
+    this.inverted = false;
+    this.shade();
+    this.fit();
+  }
+  fullScreen() {
+    if (this.box.matches(":fullscreen")) document.exitFullscreen();
+    else this.box.requestFullscreen?.();
+  }
+  heat() {
+    if (this.failed || !this.question) return;
+    this.layerOn = Boolean(this.layer) && !this.layerOn;
+    this.waiting = !this.layer;
+    if (this.waiting) this.ask();
+    this.draw();
+  }
+  left() { this.moveBy(this.canvas.width / 8, 0); }
+  right() { this.moveBy(-this.canvas.width / 8, 0); }
+  up() { this.moveBy(0, this.canvas.height / 8); }
+  down() { this.moveBy(0, -this.canvas.height / 8); }
+
+  // The view
+
+  fitting() {
+    return Math.min(this.canvas.width / this.width, this.canvas.height / this.height);
+  }
+
+  /** Zoom, and keep what lies under a place of the canvas there; without one, the middle. */
+  zoomBy(factor, at = [this.canvas.width / 2, this.canvas.height / 2]) {
+    const fit = this.fitting();
+    const zoom = between(Math.min(fit, 1), this.zoom * factor, Math.max(MOST, 4 * fit));
+    const [x, y] = this.placeOf(at);
+    this.x = x - (at[0] - this.canvas.width / 2) / zoom;
+    this.y = y - (at[1] - this.canvas.height / 2) / zoom;
+    this.zoom = zoom;
+    this.moveBy(0, 0);
+  }
+
+  /** Move the image by so many screen pixels; its edge stops in the middle of the canvas. */
+  moveBy(across, down) {
+    this.fitted = false;
+    this.x = between(0, this.x - across / this.zoom, this.width);
+    this.y = between(0, this.y - down / this.zoom, this.height);
+    this.draw();
+  }
+
+  setWindow(width, level) {
+    this.windowWidth = between(1, Math.round(width), this.span);
+    this.level = between(0, Math.round(level), this.span);
+    this.shade();
+  }
+
+  setOpacity(part) {
+    this.opacity = part;
+    this.draw();
+  }
+
+  point(at) {
+    this.pointer = at;
+    this.tellGrey();
+  }
+
+  /** The place on the image that a place of the canvas shows. */
+  placeOf([across, down]) {
+    return [
+      this.x + (across - this.canvas.width / 2) / this.zoom,
+      this.y + (down - this.canvas.height / 2) / this.zoom,
+    ];
+  }
+
+  resize() {
+    const { clientWidth, clientHeight } = this.find(".stage");
+    if (!this.id || !clientWidth) return;
+    this.canvas.width = Math.round(clientWidth * devicePixelRatio);
+    this.canvas.height = Math.round(clientHeight * devicePixelRatio);
+    if (this.fitted) this.fit();
+    this.paint(); // at once, for a canvas that is resized is empty
+  }
+
+  // Drawing
+
+  /** Have the greys worked out anew, and drawn. */
+  shade() {
+    this.stale = true;
+    this.draw();
+  }
+
+  draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.paint());
+  }
+
+  paint() {
+    if (!this.values || !this.zoom) return;
+    if (this.stale) this.renderGreys();
+    const { pen, canvas, zoom } = this;
+    pen.fillStyle = "#000";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    // On whole pixels, so that one to one shows each as it is.
+    const left = Math.round(canvas.width / 2 - this.x * zoom);
+    const top = Math.round(canvas.height / 2 - this.y * zoom);
+    const box = [left, top, this.width * zoom, this.height * zoom];
+    pen.imageSmoothingEnabled = zoom * this.scale < SHARP;
+    pen.imageSmoothingQuality = "high";
+    pen.drawImage(this.shaded, ...box);
+    if (this.layerOn) {
+      pen.globalAlpha = this.opacity;
+      pen.imageSmoothingEnabled = true;
+      pen.drawImage(this.layer, ...box);
+      pen.globalAlpha = 1;
+    }
+    this.tell();
+  }
+
+  /** Grey values to greys of the screen, by DICOM's linear function (PS3.3 C.11.2.1.2.1). */
+  renderGreys() {
+    const { windowWidth, level, values, shaded } = this;
+    const greys = new Uint32Array(this.span);
+    for (let value = 0; value < this.span; value++) {
+      const part = windowWidth > 1 ? (value - level + 0.5) / (windowWidth - 1) + 0.5 : value >= level;
+      const grey = Math.round(255 * between(0, this.inverted ? 1 - part : part, 1));
+      greys[value] = 0xff000000 | (grey * 0x010101);
+    }
+    const pixels = new ImageData(shaded.width, shaded.height);
+    const words = new Uint32Array(pixels.data.buffer);
+    for (let place = 0; place < words.length; place++) words[place] = greys[values[place]];
+    shaded.getContext("2d").putImageData(pixels, 0, 0);
+    this.stale = false;
+  }
+
+  /** Write beside the image how it is shown. */
+  tell() {
+    for (const [name, value, unit] of [
+      ["width", this.windowWidth, ""],
+      ["level", this.level, ""],
+      ["opacity", Math.round(100 * this.opacity), " %"],
+    ]) {
+      this.find(`input.${name}`).value = value;
+      this.find(`output.${name}`).value = `${value}${unit}`;
+    }
+    this.find("output.zoom").value = `Zoom ${Math.round(100 * this.zoom)} %`;
+    this.tellGrey();
+    this.find("input.opacity").disabled = !this.layerOn;
+    this.canvas.ariaLabel = this.layerOn ? "The image under its heatmap" : "The image as decoded";
+    const heat = this.find("[data-do=heat]");
+    heat.ariaPressed = this.layerOn;
+    heat.ariaBusy = this.waiting;
+    heat.disabled = this.failed;
+    this.find("[data-do=invert]").ariaPressed = this.inverted;
+    this.find("[data-do=fullScreen]").ariaPressed = this.box.matches(":fullscreen");
+    const pad = this.find(".pad");
+    if (this.fitted && pad.matches(":focus-within")) this.canvas.focus();
+    pad.hidden = this.fitted;
+  }
+
+  tellGrey() {
+    const said = this.find("output.grey");
+    const [x, y] = this.pointer ? this.placeOf(this.pointer).map(Math.floor) : [-1, -1];
+    said.value = "Grey –";
+    if (x < 0 || y < 0 || x >= this.width || y >= this.height) return;
+    const across = Math.floor((x * this.shaded.width) / this.width);
+    const down = Math.floor((y * this.shaded.height) / this.height);
+    said.value = `Grey ${this.values[down * this.shaded.width + across]} at ${x}, ${y}`;
+  }
+}
