@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, CDPSession, Error, Locator, Page, Route, expect
+from playwright.sync_api import Browser, CDPSession, Error, Locator, Page, Route, WebSocket, expect
 
 from tests.support.pages import tab_to
 from tests.support.viewer_page import (
@@ -31,6 +31,7 @@ from tests.support.viewer_page import (
     under_pointer,
 )
 from tests.support.visitors import serve
+from xray_classifier.app.viewer import layer_of
 from xray_classifier.inference.heatmap import OPACITY, overlay
 
 pytestmark = pytest.mark.browser
@@ -443,6 +444,36 @@ def test_heatmap_and_view_stay_when_the_page_is_drawn_again(page: Page) -> None:
     expect(page.get_by_text("run 4")).to_be_visible()
     settle(page)
     expect(heat_button(page)).to_have_attribute("aria-pressed", "false")
+
+
+def test_pixels_are_sent_once(open_page: Opener, address: str) -> None:
+    page = open_page().context.new_page()
+    frames: list[int] = []
+    page.on(
+        "websocket",
+        lambda socket: socket.on("framereceived", lambda data: frames.append(len(data))),
+    )
+    page.goto(address)
+    settle(page)
+    assert max(frames) > wide().nbytes
+    frames.clear()
+    ask(page)
+    page.get_by_role("button", name="again").click()
+    expect(page.get_by_text("run 3")).to_be_visible()
+    settle(page)
+    (layer,) = [size for size in frames if size > wide().nbytes / 2]
+    assert layer > layer_of(heated()).nbytes
+    page.close()
+
+
+def test_view_outlives_runs_that_overtake_each_other(page: Page) -> None:
+    one_to_one(page)
+    again = page.get_by_role("button", name="again")
+    for _ in range(8):
+        again.click(no_wait_after=True)
+    settle(page)
+    button(page, "Invert").click()
+    np.testing.assert_array_equal(middle(grey(page), 200, 300), 255 - wide())
 
 
 def test_next_image_begins_anew_and_without_a_heatmap(page: Page) -> None:

@@ -120,8 +120,9 @@ def show_heatmap(question: str, image: GreyImage, name: str, spec: ModelSpec) ->
         show_layer(question, None)
         st.error(str(error), icon=":material/error:")
     else:
-        show_layer(question, heatmap)
-        st.caption("Heatmap: from violet, some effect, to yellow, most")
+        with st.container(gap=None):  # the layer takes no room on the page
+            show_layer(question, heatmap)
+            st.caption("Heatmap: from violet, some effect, to yellow, most")
         st.warning(caveat(heatmap, spec), icon=":material/warning:")
 
 

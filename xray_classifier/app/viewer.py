@@ -82,9 +82,9 @@ def radiograph_message(
     """
     height, width = values.shape
     picture = Image.fromarray(values)
-    picture.thumbnail((SENT_SIDE, SENT_SIDE))
+    picture.thumbnail((SENT_SIDE, SENT_SIDE), Image.Resampling.HAMMING)  # half bicubic's time
     sent = np.asarray(picture, values.dtype.newbyteorder("<"))
-    identity = f"{width} {height} {hashlib.blake2b(sent.tobytes(), digest_size=12).hexdigest()}"
+    identity = f"{width} {height} {hashlib.sha256(sent.tobytes()).hexdigest()}"
     question = f"{identity} {name}" if name else ""
     header = {
         "kind": "radiograph",
