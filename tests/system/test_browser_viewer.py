@@ -449,10 +449,11 @@ def test_heatmap_and_view_stay_when_the_page_is_drawn_again(page: Page) -> None:
 def test_pixels_are_sent_once(open_page: Opener, address: str) -> None:
     page = open_page().context.new_page()
     frames: list[int] = []
-    page.on(
-        "websocket",
-        lambda socket: socket.on("framereceived", lambda data: frames.append(len(data))),
-    )
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda data: frames.append(len(data)))
+
+    page.on("websocket", listen)
     page.goto(address)
     settle(page)
     assert max(frames) > wide().nbytes
