@@ -129,6 +129,7 @@ def tiny_models(
     from xray_classifier.models import gate, loading
 
     st.cache_resource.clear()
+    st.cache_data.clear()
     monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: tiny_classifier)
     monkeypatch.setattr(loading, "read_facts", lambda name: tiny_classifier.spec)
     monkeypatch.setattr(gate, "load_gate", lambda **_: tiny_gate)

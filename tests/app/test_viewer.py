@@ -116,8 +116,8 @@ def test_cold_places_and_a_blank_heatmap_cover_nothing() -> None:
 
 
 def test_answer_bears_its_question() -> None:
-    header, layer = unpack(heatmap_message("q", ramp()))
-    assert (header["question"], layer.shape) == ("q", (250, 250, 4))
+    header, layer = unpack(heatmap_message("q", ramp(), "n"))
+    assert (header["question"], header["note"], layer.shape) == ("q", "n", (250, 250, 4))
     np.testing.assert_array_equal(layer, layer_of(ramp()))
     header, layer = unpack(heatmap_message("q", None))
     assert (header["question"], layer.size) == ("q", 0)

@@ -55,7 +55,7 @@ if which == "deep":
 else:
     question = viewer.show_viewer({"wide": wide, "large": large}[which](), name)
     if question:
-        viewer.show_layer(question, None if fails else heated())
+        viewer.show_layer(question, None if fails else heated(), "No localisation.")
 st.text("the end")
 for line in range(60):
     st.text(f"line {line}")
@@ -475,6 +475,16 @@ def test_view_outlives_runs_that_overtake_each_other(page: Page) -> None:
     settle(page)
     button(page, "Invert").click()
     np.testing.assert_array_equal(middle(grey(page), 200, 300), 255 - wide())
+
+
+def test_full_screen_says_what_a_heatmap_is_not(page: Page) -> None:
+    ask(page)
+    note = page.get_by_text("No localisation.")
+    expect(note).to_be_hidden()
+    page.keyboard.press("f")
+    expect(note).to_be_visible()
+    page.keyboard.press("h")
+    expect(note).to_be_hidden()
 
 
 def test_next_image_begins_anew_and_without_a_heatmap(page: Page) -> None:

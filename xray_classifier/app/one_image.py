@@ -120,10 +120,11 @@ def show_heatmap(question: str, image: GreyImage, name: str, spec: ModelSpec) ->
         show_layer(question, None)
         st.error(str(error), icon=":material/error:")
     else:
+        note = caveat(heatmap, spec)
         with st.container(gap=None):  # the layer takes no room on the page
-            show_layer(question, heatmap)
+            show_layer(question, heatmap, note)
             st.caption("Heatmap: from violet, some effect, to yellow, most")
-        st.warning(caveat(heatmap, spec), icon=":material/warning:")
+        st.warning(note, icon=":material/warning:")
 
 
 @st.cache_data(scope="session", max_entries=1, show_spinner=False)

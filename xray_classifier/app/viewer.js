@@ -23,7 +23,8 @@ const shared = (globalThis[Symbol.for("xray_classifier.viewer")] ??= {
 export default function ({ data, parentElement, setStateValue }) {
   const [header, body] = unpack(data);
   if (header.kind === "heatmap") {
-    const layer = { question: header.question, picture: body.length ? layerOf(header, body) : null };
+    const { question, note } = header;
+    const layer = { question, note, picture: body.length ? layerOf(header, body) : null };
     shared.layer = layer;
     shared.viewers.forEach((viewer) => viewer.take(layer));
     return () => {
@@ -93,7 +94,7 @@ class Viewer {
   close() {
     this.watch.disconnect();
     cancelAnimationFrame(this.frame);
-    this.values = this.shaded = this.layer = null;
+    this.values = this.shaded = this.pixels = this.layer = null;
   }
 
   /** Show a radiograph; one that is shown already keeps its view. `ask` asks for its heatmap. */
@@ -115,6 +116,7 @@ class Viewer {
     [this.width, this.height] = [width, height];
     this.values = bits === 16 ? new Uint16Array(body.buffer) : body;
     this.shaded = canvasOf(...shape);
+    this.pixels = new ImageData(...shape);
     this.scale = width / shape[0]; // pixels of the file for one that was sent
     this.initial = window;
     this.span = top + 1; // grey values
@@ -127,12 +129,13 @@ class Viewer {
   }
 
   /** Take a heatmap if it answers what was asked here; the first time it is shown at once. */
-  take({ question, picture }) {
+  take({ question, note, picture }) {
     if (!this.question || question !== this.question || this.layer) return;
     this.layer = picture;
     this.failed = !picture;
     this.layerOn = Boolean(picture) && this.waiting;
     this.waiting = false;
+    this.find(".note").textContent = note;
     this.draw();
   }
 
@@ -275,10 +278,9 @@ class Viewer {
       const grey = Math.round(255 * between(0, this.inverted ? 1 - part : part, 1));
       greys[value] = 0xff000000 | (grey * 0x010101);
     }
-    const pixels = new ImageData(shaded.width, shaded.height);
-    const words = new Uint32Array(pixels.data.buffer);
+    const words = new Uint32Array(this.pixels.data.buffer);
     for (let place = 0; place < words.length; place++) words[place] = greys[values[place]];
-    shaded.getContext("2d").putImageData(pixels, 0, 0);
+    shaded.getContext("2d").putImageData(this.pixels, 0, 0);
     this.stale = false;
   }
 
@@ -301,7 +303,9 @@ class Viewer {
     heat.ariaBusy = this.waiting;
     heat.disabled = this.failed;
     this.find("[data-do=invert]").ariaPressed = this.inverted;
-    this.find("[data-do=fullScreen]").ariaPressed = this.box.matches(":fullscreen");
+    const alone = this.box.matches(":fullscreen");
+    this.find("[data-do=fullScreen]").ariaPressed = alone;
+    this.find(".note").hidden = !(alone && this.layerOn); // else the page says it
     const pad = this.find(".pad");
     if (this.fitted && pad.matches(":focus-within")) this.canvas.focus();
     pad.hidden = this.fitted;

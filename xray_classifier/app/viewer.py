@@ -64,9 +64,15 @@ def show_viewer(image: GreyImage, name: str = "") -> str:
     return question if question and state.heatmap == question else ""
 
 
-def show_layer(question: str, heatmap: Heatmap | None) -> None:
-    """Lay a heatmap over the radiograph, or tell the viewer that there is none."""
-    _layer(key=f"{_KEY} layer", data=heatmap_message(question, heatmap))
+def show_layer(question: str, heatmap: Heatmap | None, note: str = "") -> None:
+    """Lay a heatmap over the radiograph, or tell the viewer that there is none.
+
+    Args:
+        question: that it answers.
+        heatmap: of the image.
+        note: what a reader of it must know, for the full screen, where the page is not seen.
+    """
+    _layer(key=f"{_KEY} layer", data=heatmap_message(question, heatmap, note))
 
 
 def radiograph_message(
@@ -101,9 +107,9 @@ def radiograph_message(
     return _pack(header, sent), question
 
 
-def heatmap_message(question: str, heatmap: Heatmap | None) -> bytes:
+def heatmap_message(question: str, heatmap: Heatmap | None, note: str = "") -> bytes:
     """Write the layer that a question is answered with; without a heatmap it has no pixels."""
-    header: dict[str, object] = {"kind": "heatmap", "question": question}
+    header: dict[str, object] = {"kind": "heatmap", "question": question, "note": note}
     if heatmap is None:
         return _pack(header, np.zeros(0, np.uint8))
     layer = layer_of(heatmap)
