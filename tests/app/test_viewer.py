@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.support.dicom_files import dicom
 from tests.support.pictures import gradient
 from tests.support.rendered_page import unpack
 from xray_classifier.app import viewer
@@ -17,7 +18,17 @@ from xray_classifier.app.viewer import (
     layer_of,
     radiograph_message,
 )
+from xray_classifier.imaging.grey import stored_values
 from xray_classifier.inference.heatmap import OPACITY, Heatmap, overlay
+from xray_classifier.inference.pipeline import read
+from xray_classifier.inputs.decoding import decode
+
+WINDOW: dict[str, Any] = {"WindowCenter": 1200, "WindowWidth": 400}
+
+
+def deep() -> NDArray[np.uint16]:
+    """Values from 1000 to 1399, as in a radiograph of 12 bits."""
+    return np.tile(np.arange(1000, 1400, dtype=np.uint16), (60, 1))
 
 
 def ramp() -> Heatmap:
@@ -30,22 +41,34 @@ def ramp() -> Heatmap:
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_every_pixel_is_sent_as_it_is(kind: type[Any]) -> None:
     values = (np.arange(60 * 80).reshape(60, 80) * 13 % np.iinfo(kind).max).astype(kind)
-    message, _ = radiograph_message(values, "m")
+    message, _ = radiograph_message(stored_values(values) if kind is np.uint16 else values, "m")
     header, sent = unpack(message)
     np.testing.assert_array_equal(sent, values)
     assert (header["width"], header["height"]) == (80, 60)
-    assert len(message) - values.nbytes < 500
+    assert len(message) - values.nbytes < 800 if kind is np.uint8 else 800 + 2**16
 
 
 def test_window_to_begin_with_shows_8_bits_as_they_are() -> None:
     header, _ = unpack(radiograph_message(gradient(), "m")[0])
-    assert (header["window"], header["top"], header["opacity"]) == ([256, 128], 255, OPACITY)
+    assert (header["window"], header["used"], header["opacity"]) == ([256, 128], [0, 255], OPACITY)
 
 
-def test_window_of_deep_values_reaches_beyond_them_where_the_file_says_so() -> None:
-    values = np.full((40, 40), 900, np.uint16)
-    assert unpack(radiograph_message(values, "m", (400, 600))[0])[0]["top"] == 900
-    assert unpack(radiograph_message(values, "m", (4096, 2048))[0])[0]["top"] == 4096
+def test_grey_of_each_deep_value_is_sent_behind_the_pixels() -> None:
+    kept = read(dicom(deep(), BitsStored=12, **WINDOW), keep_stored=True).stored
+    assert kept
+    message, _ = radiograph_message(kept, "m")
+    header, sent = unpack(message)
+    np.testing.assert_array_equal(sent, deep())
+    assert (header["used"], header["window"], header["lowest"]) == ([1000, 1399], [400, 1200], 0)
+    greys = np.frombuffer(message[-(2**12) :], np.uint8)
+    np.testing.assert_array_equal(greys[sent], decode(dicom(deep(), **WINDOW)).image)
+
+
+def test_reduced_values_are_none_that_the_file_has_not() -> None:
+    values = np.full((3000, 3000), 100, np.uint16)
+    values[:, 1000:] = 4000
+    _, sent = unpack(radiograph_message(stored_values(values), "m")[0])
+    assert (sent.min(), sent.max()) == (100, 4000)
 
 
 def test_large_image_is_sent_reduced_with_its_own_size() -> None:
@@ -69,6 +92,11 @@ def test_caption_says_how_large_and_whether_it_is_reduced(
     caption = describe_size(np.zeros(shape, np.uint8))
     assert caption.startswith(said)
     assert ("reduced" in caption) == (max(shape) > SENT_SIDE)
+
+
+def test_caption_says_what_window_and_level_are_counted_in() -> None:
+    caption = describe_size(np.zeros(deep().shape, np.uint8), stored_values(deep()))
+    assert "window and level are counted in them. The model judges 8 bits" in caption
 
 
 def test_question_tells_images_and_models_apart() -> None:

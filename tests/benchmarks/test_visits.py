@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import visits
@@ -28,7 +29,7 @@ def test_first_verdict_of_a_server_is_set_against_the_import(
 class Page:
     """What stands for a server and a tab in it."""
 
-    seen = Seen(texts=["Normal 98 %"], images=["/media/1.jpeg"])
+    seen = Seen(texts=["Normal 98 %"], images=[np.zeros((40, 50), np.uint8)])
 
     def __init__(self, server: Page | None = None) -> None:
         del server

@@ -21,6 +21,7 @@ from tests.support.dicom_files import (
 )
 from tests.support.pictures import gradient
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.imaging.radiograph import StoredValues
 from xray_classifier.inputs.decoding import decode
 
 RAMP12 = np.tile(np.arange(0, 4096, 64, dtype=np.uint16), (40, 1))  # 0 to 4032
@@ -452,3 +453,73 @@ def test_files_of_pydicom_look_as_its_functions_say() -> None:
     expected = apply_voi_lut(apply_modality_lut(file.pixel_array, file), file)
     scaled = (expected.astype(float) + 2**15) / (2**16 - 1) * 255
     assert np.abs(image_of(relabelled("MR_small.dcm")) - scaled).max() <= 0.5
+
+
+# What a viewer is given
+
+
+def kept(pixels: NDArray[Any], **tags: Any) -> StoredValues:
+    """What is kept beside the picture; that it makes the picture, `image_of` holds everywhere."""
+    stored = decode(dicom(pixels, **tags), keep_stored=True).stored
+    assert stored is not None
+    return stored
+
+
+WINDOW: dict[str, Any] = {"WindowCenter": 1600, "WindowWidth": 800}
+
+
+@pytest.mark.parametrize(
+    ("tags", "window"),
+    [
+        ({}, (4096, 2048)),
+        (WINDOW, (800, 1600)),
+        (WINDOW | {"RescaleSlope": 2, "RescaleIntercept": -400}, (400, 1000)),
+        (WINDOW | {"VOILUTFunction": "LINEAR_EXACT"}, (801, 1600.5)),
+        (WINDOW | {"VOILUTFunction": "SIGMOID"}, (801, 1600.5)),
+    ],
+)
+def test_window_of_stored_values_is_that_of_the_file(
+    tags: dict[str, Any], window: tuple[float, float]
+) -> None:
+    stored = kept(RAMP12, BitsStored=12, **tags)
+    assert (stored.window, stored.used, stored.lowest) == (window, (0, 4032), 0)
+    assert not stored.negative
+    np.testing.assert_array_equal(stored.values, RAMP12)
+
+
+def test_stored_values_may_be_signed() -> None:
+    stored = kept(RAMP12.astype(np.int16) - 2048, BitsStored=12, WindowCenter=-100, WindowWidth=90)
+    np.testing.assert_array_equal(stored.values + np.int64(stored.lowest), RAMP12 - 2048.0)
+    assert stored.window == (90, -100)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"PhotometricInterpretation": "MONOCHROME1"},
+        WINDOW | {"RescaleSlope": -1, "RescaleIntercept": 4095},
+    ],
+)
+def test_stored_values_may_be_negative(tags: dict[str, Any]) -> None:
+    assert kept(RAMP12, BitsStored=12, **tags).negative
+
+
+def test_values_under_a_lookup_table_have_no_window_but_one_near_it() -> None:
+    table = lookup_table([min(max(value - 1000, 0), 1023) for value in range(4096)], bits=10)
+    stored = kept(RAMP12, BitsStored=12, VOILUTSequence=[table])
+    assert stored.window is None
+    assert stored.nearest_window() == pytest.approx((1020, 1512), abs=8)
+
+
+def test_padding_is_none_of_the_values_that_are_used() -> None:
+    padded = RAMP12 + 100
+    padded[:, :5] = 0
+    assert kept(padded, BitsStored=13, PixelPaddingValue=0).used == (420, 4132)
+
+
+@pytest.mark.parametrize(
+    "pixels", [gradient(), np.dstack([RAMP12] * 3)], ids=["8 bits", "in colour"]
+)
+def test_nothing_is_kept_of_8_bits_or_colour(pixels: NDArray[Any]) -> None:
+    assert decode(dicom(pixels), keep_stored=True).stored is None
+    assert decode(dicom(RAMP12)).stored is None, "nor where nobody asked"

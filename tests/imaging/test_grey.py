@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.support.pictures import deep, gradient, rgb
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.grey import on_black, to_grey
+from xray_classifier.imaging.grey import on_black, stored_values, to_grey
 
 
 def luma(colours: np.ndarray) -> np.ndarray:
@@ -126,3 +126,14 @@ def test_picture_lies_on_black_as_far_as_it_is_opaque() -> None:
 
     laid = on_black(picture(200, 200, 200), picture(0, 51, 255))
     assert np.asarray(laid).tolist() == [[0, 40, 200]]
+
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_stored_values_make_the_picture(bits: int, negative: bool) -> None:
+    samples = deep(bits)
+    stored = stored_values(samples, negative=negative)
+    picture = to_grey(samples, negative=negative)
+    np.testing.assert_array_equal(stored.greys[stored.values], picture)
+    assert stored.window == (2**bits, 2 ** (bits - 1))
+    assert stored.used == (samples.min(), samples.max())

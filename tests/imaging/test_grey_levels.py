@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from tests.support.pictures import encoded, gradient
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.imaging.grey import stored_values
 from xray_classifier.imaging.grey_levels import (
     FEW,
     FEWEST,
@@ -105,6 +107,15 @@ def test_narrow_picture_is_stretched_to_the_whole_range(first: int) -> None:
     found = judgeable(Radiograph(ramp(64, first), ("burned_in_text",)))
     assert found.warnings == ("burned_in_text", STRETCHED)
     assert list(found.image[0, ::10]) == [round(level * 255 / 63) for level in range(64)]
+
+
+def test_stored_values_are_stretched_with_their_picture() -> None:
+    values = 4 * ramp(64, 100).astype(np.uint16)
+    stored = replace(stored_values(values), greys=(np.arange(2**16) // 4).astype(np.uint8))
+    found = judgeable(Radiograph(stored.greys[values], stored=stored))
+    assert found.stored
+    np.testing.assert_array_equal(found.stored.greys[values], found.image)
+    assert found.stored.nearest_window() == pytest.approx((64 * 4, 132 * 4), abs=8)
 
 
 def test_black_border_and_white_marker_stay_black_and_white() -> None:

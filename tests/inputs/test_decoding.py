@@ -203,6 +203,18 @@ def test_full_16_bit_range_is_scaled_not_clipped(kind: str) -> None:
     assert np.abs(image - gradient()).max() <= 1
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_stored_values_are_kept_of_16_bits_in_grey_where_they_are_asked_for(kind: str) -> None:
+    deep = ramp(4095, np.uint16)
+    file = encoded(deep, kind)
+    assert decoding.decode(file).stored is None
+    found = decoding.decode(file, keep_stored=True)
+    assert found.stored
+    np.testing.assert_array_equal(found.stored.values, deep)
+    np.testing.assert_array_equal(found.stored.greys[deep], found.image)
+    assert decoding.decode(encoded(gradient(), kind), keep_stored=True).stored is None
+
+
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 def test_bits_in_use_are_scaled_to_the_whole_grey_range(bits: int) -> None:
     deep = ramp(2**bits - 1, np.uint16)

@@ -125,8 +125,11 @@ def relabelled(name: str, **tags: Any) -> bytes:
 
 
 def image_of(file: bytes) -> GreyImage:
-    """The picture that the package makes of a file."""
-    return decode(file).image
+    """The picture that the package makes of a file, and that a viewer makes of what is kept."""
+    radiograph = decode(file, keep_stored=True)
+    if stored := radiograph.stored:
+        np.testing.assert_array_equal(stored.greys[stored.values], radiograph.image)
+    return radiograph.image
 
 
 def lookup_table(entries: Sequence[int], first: int = 0, bits: int = 16) -> Dataset:

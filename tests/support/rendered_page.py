@@ -76,6 +76,7 @@ def unpack(message: bytes) -> tuple[dict[str, Any], NDArray[Any]]:
     if header["kind"] == "radiograph":
         width, height = header["shape"]
         kind = np.dtype(f"<u{header['bits'] // 8}")
-        return header, np.frombuffer(message, kind, offset=start).reshape(height, width)
+        pixels = np.frombuffer(message, kind, width * height, start)
+        return header, pixels.reshape(height, width)
     shape = (header.get("height", 0), header.get("width", 0), 4)
     return header, np.frombuffer(message, np.uint8, offset=start).reshape(shape)

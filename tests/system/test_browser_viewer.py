@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, CDPSession, Error, Locator, Page, Route, WebSocket, expect
 
+from tests.support.dicom_files import dicom
 from tests.support.pages import tab_to
 from tests.support.viewer_page import (
     Pixels,
@@ -33,14 +34,16 @@ from tests.support.viewer_page import (
 from tests.support.visitors import serve
 from xray_classifier.app.viewer import layer_of
 from xray_classifier.inference.heatmap import OPACITY, overlay
+from xray_classifier.inputs.decoding import decode
 
 pytestmark = pytest.mark.browser
 
 PAGE = """
 import numpy as np
 import streamlit as st
-from tests.system.test_browser_viewer import deep, heated, large, wide
+from tests.system.test_browser_viewer import deep_file, heated, large, wide
 from xray_classifier.app import viewer
+from xray_classifier.inference.pipeline import read
 
 st.set_page_config(layout="wide")
 st.session_state.runs = st.session_state.get("runs", 0) + 1
@@ -50,8 +53,7 @@ name = "" if st.toggle("unjudged") else "tiny"
 fails = st.toggle("fails")
 st.text(f"run {st.session_state.runs}")
 if which == "deep":
-    message, _ = viewer.radiograph_message(deep(), "", (400, 1200))
-    viewer._viewer(key="viewer", data=message, on_heatmap_change=lambda: None)
+    viewer.show_viewer(read(deep_file(), keep_stored=True).stored)
 else:
     question = viewer.show_viewer({"wide": wide, "large": large}[which](), name)
     if question:
@@ -77,8 +79,22 @@ def large() -> Pixels:
 
 
 def deep() -> NDArray[np.uint16]:
-    """Of 12 bits: grey values from 1000 to 1399, one to a column."""
+    """Of 12 bits: values from 1000 to 1399, one to a column."""
     return np.tile(np.arange(1000, 1400, dtype=np.uint16), (300, 1))
+
+
+def deep_file() -> bytes:
+    """These as a DICOM file, of which the highest is black, with a border that is no image."""
+    padded = deep()
+    padded[:, :20] = 4095
+    return dicom(
+        padded,
+        BitsStored=12,
+        PhotometricInterpretation="MONOCHROME1",
+        PixelPaddingValue=4095,
+        WindowCenter=1210,
+        WindowWidth=300,
+    )
 
 
 def heated() -> NDArray[np.float32]:
@@ -226,17 +242,23 @@ def test_inverted_and_back(page: Page) -> None:
 
 def test_more_than_8_bits_are_windowed_from_the_values_of_the_file(page: Page) -> None:
     page.get_by_text("deep", exact=True).click()
-    expect(page.locator("output.width")).to_have_text("400")
+    expect(page.locator("output.width")).to_have_text("300")
+    assert said(page)["level"] == "1210"
     button(page, "One to one").click()
-    expected = windowed(deep().astype(float), 400, 1200)
-    np.testing.assert_array_equal(middle(grey(page), 300, 400), expected)
+    begun = middle(grey(page), 300, 400)
+    np.testing.assert_array_equal(begun, decode(deep_file()).image)
     drag(page, -20, 30)
     width, level = int(said(page)["width"]), int(said(page)["level"])
-    assert (width, level) != (400, 1200)
-    expected = windowed(deep().astype(float), width, level)
-    np.testing.assert_array_equal(middle(grey(page), 300, 400), expected)
+    assert (width, level) != (300, 1210)
+    found = middle(grey(page), 300, 400)
+    expected = 255 - windowed(deep()[:, 20:].astype(float), width, level)
+    assert abs(found[:, 20:].astype(int) - expected).max() <= 1, "but for a half that is rounded"
+    assert not found[:, :20].any(), "the border stays black"
     canvas(page).hover()
-    assert re.fullmatch(r"Grey 1[123]\d\d at \d+, \d+", said(page)["grey"])
+    assert re.fullmatch(r"Stored value 1[123]\d\d at \d+, \d+", said(page)["grey"])
+    button(page, "Reset the view").click()
+    button(page, "One to one").click()
+    np.testing.assert_array_equal(middle(grey(page), 300, 400), begun)
 
 
 # Zoom and place

@@ -18,7 +18,7 @@ from xray_classifier.app.session import (
 from xray_classifier.app.viewer import SENT_SIDE, show_layer, show_viewer
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.imaging.preprocessing import preprocess
-from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.imaging.radiograph import GreyImage, StoredValues
 from xray_classifier.inference.heatmap import Heatmap, caveat
 from xray_classifier.inference.pipeline import (
     DEFAULTS,
@@ -58,7 +58,7 @@ def show_one(
 
 def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, number: int) -> None:
     try:
-        radiograph = read(data)
+        radiograph = read(data, keep_stored=True)
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
             classifier, gate = shared_classifier(name, model_source(name)), shared_gate()
         with st.spinner("Looking at the image …"):
@@ -73,12 +73,12 @@ def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, nu
             f"The model cannot be used, so there is no verdict. {error}", icon=":material/error:"
         )
     else:
-        show(result, classifier.spec, name)
+        show(result, classifier.spec, name, radiograph.stored)
         again = partial(classify, data, classifier, gate, choices)
         offer_reports(data, file_name, again, classifier.spec, name, number)
 
 
-def show(result: Result, spec: ModelSpec, name: str) -> None:
+def show(result: Result, spec: ModelSpec, name: str, stored: StoredValues | None = None) -> None:
     """Show the verdict beside the radiograph; on a phone it comes first."""
     left, right = st.columns([1, 1.3], gap="large")
     judged = result.status != REJECTED
@@ -86,16 +86,21 @@ def show(result: Result, spec: ModelSpec, name: str) -> None:
         if judged:
             show_verdict(result, spec)
     with right:
-        question = show_viewer(result.image, name if judged else "")
-        st.caption(describe_size(result.image))
+        question = show_viewer(stored or result.image, name if judged else "")
+        st.caption(describe_size(result.image, stored))
         if question:
             show_heatmap(question, result.image, name, spec)
 
 
-def describe_size(image: GreyImage) -> str:
-    """Say how large a radiograph is, and that the viewer has it reduced where that is so."""
+def describe_size(image: GreyImage, stored: StoredValues | None = None) -> str:
+    """Say how large a radiograph is, what its values are, and whether the viewer has it reduced."""
     height, width = image.shape
     size = f"As decoded: {width} x {height} pixels, grey"
+    if stored is not None:
+        size += (
+            ". The viewer has the values of the file: window and level are counted in them. The "
+            "model judges 8 bits, those of the window to begin with"
+        )
     if max(image.shape) <= SENT_SIDE:
         return size
     return (

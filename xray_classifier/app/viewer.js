@@ -111,17 +111,25 @@ class Viewer {
     this.draw();
   }
 
-  open({ id, width, height, shape, bits, top, window, opacity }, body) {
+  open({ id, width, height, shape, bits, lowest, used, window, negative, opacity }, body) {
     this.id = id;
     [this.width, this.height] = [width, height];
-    this.values = bits === 16 ? new Uint16Array(body.buffer) : body;
+    const pixels = shape[0] * shape[1];
+    this.values = new (bits === 16 ? Uint16Array : Uint8Array)(body.buffer, 0, pixels);
+    this.greys = body.subarray(pixels * this.values.BYTES_PER_ELEMENT); // of the file's own window
+    [this.lowest, this.used, this.negative, this.deep] = [lowest, used, negative, bits > 8];
     this.shaded = canvasOf(...shape);
     this.pixels = new ImageData(...shape);
     this.scale = width / shape[0]; // pixels of the file for one that was sent
     this.initial = window;
-    this.span = top + 1; // grey values
-    this.find("input.width").max = this.find("input.level").max = this.span;
-    this.find("input.level").min = 0;
+    // What can be chosen reaches over all values, and the window to begin with.
+    this.span = Math.ceil(Math.max(used[1] - used[0] + 1, window[0]));
+    this.levels = [
+      Math.floor(Math.min(used[0] + lowest, window[1])),
+      Math.ceil(Math.max(used[1] + lowest + 1, window[1])),
+    ];
+    this.find("input.width").max = this.span;
+    [this.find("input.level").min, this.find("input.level").max] = this.levels;
     this.opacity = opacity;
     this.find(".stage").style.aspectRatio = width / height;
     this.resize();
@@ -203,7 +211,7 @@ class Viewer {
 
   setWindow(width, level) {
     this.windowWidth = between(1, Math.round(width), this.span);
-    this.level = between(0, Math.round(level), this.span);
+    this.level = between(this.levels[0], Math.round(level), this.levels[1]);
     this.shade();
   }
 
@@ -269,15 +277,25 @@ class Viewer {
     this.tell();
   }
 
-  /** Grey values to greys of the screen, by DICOM's linear function (PS3.3 C.11.2.1.2.1). */
-  renderGreys() {
-    const { windowWidth, level, values, shaded } = this;
-    const greys = new Uint32Array(this.span);
-    for (let value = 0; value < this.span; value++) {
-      const part = windowWidth > 1 ? (value - level + 0.5) / (windowWidth - 1) + 0.5 : value >= level;
-      const grey = Math.round(255 * between(0, this.inverted ? 1 - part : part, 1));
-      greys[value] = 0xff000000 | (grey * 0x010101);
+  /** What is drawn for each value: by the file's own window, which need not be linear, as the
+   * server has it; by another one by DICOM's linear function (PS3.3 C.11.2.1.2.1). What only fills
+   * up the rectangle around the image stays as it is. */
+  greysNow() {
+    const { windowWidth, level, lowest } = this;
+    const greys = this.greys.slice();
+    if (windowWidth !== this.initial[0] || level !== this.initial[1]) {
+      for (let value = this.used[0]; value <= this.used[1]; value++) {
+        const past = value + lowest - level;
+        const part = windowWidth > 1 ? (past + 0.5) / (windowWidth - 1) + 0.5 : past >= 0;
+        greys[value] = Math.round(255 * between(0, this.negative ? 1 - part : part, 1));
+      }
     }
+    return this.inverted ? greys.map((grey) => 255 - grey) : greys;
+  }
+
+  renderGreys() {
+    const { values, shaded } = this;
+    const greys = Uint32Array.from(this.greysNow(), (grey) => 0xff000000 | (grey * 0x010101));
     const words = new Uint32Array(this.pixels.data.buffer);
     for (let place = 0; place < words.length; place++) words[place] = greys[values[place]];
     shaded.getContext("2d").putImageData(this.pixels, 0, 0);
@@ -287,8 +305,8 @@ class Viewer {
   /** Write beside the image how it is shown. */
   tell() {
     for (const [name, value, unit] of [
-      ["width", this.windowWidth, ""],
-      ["level", this.level, ""],
+      ["width", Math.round(this.windowWidth), ""],
+      ["level", Math.round(this.level), ""],
       ["opacity", Math.round(100 * this.opacity), " %"],
     ]) {
       this.find(`input.${name}`).value = value;
@@ -314,10 +332,12 @@ class Viewer {
   tellGrey() {
     const said = this.find("output.grey");
     const [x, y] = this.pointer ? this.placeOf(this.pointer).map(Math.floor) : [-1, -1];
-    said.value = "Grey –";
+    const what = this.deep ? "Stored value" : "Grey";
+    said.value = `${what} –`;
     if (x < 0 || y < 0 || x >= this.width || y >= this.height) return;
     const across = Math.floor((x * this.shaded.width) / this.width);
     const down = Math.floor((y * this.shaded.height) / this.height);
-    said.value = `Grey ${this.values[down * this.shaded.width + across]} at ${x}, ${y}`;
+    const value = this.values[down * this.shaded.width + across] + this.lowest;
+    said.value = `${what} ${value} at ${x}, ${y}`;
   }
 }

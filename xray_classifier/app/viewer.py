@@ -5,7 +5,8 @@ for the heatmap alone. The viewer is our own, for want of one that fits: Corners
 without its tools (core 5.14, minified), and OpenSeadragon shows pictures but knows no window.
 
 What the browser is sent is binary: four bytes, the length of what follows as little-endian
-integer; a header in JSON; and raw pixels, row by row, little-endian. No pixel is ever stored there.
+integer; a header in JSON; raw pixels, row by row, little-endian; and of a radiograph the grey of
+each value that a pixel can have. No pixel is ever stored there.
 """
 
 from __future__ import annotations
@@ -22,17 +23,14 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.imaging.radiograph import GreyImage, StoredValues
 from xray_classifier.inference.heatmap import OPACITY, Heatmap, overlay
 
 SENT_SIDE = 2048
-"""At most so many pixels wide and high is what the browser is sent: 4 MB."""
+"""At most so many pixels wide and high is what the browser is sent: 4 MB, or 8 of deep values."""
 
 LAYER_SIDE = 250
 """Pixels: heatmaps have no finer detail."""
-
-WINDOW = (256, 128)
-"""Width and level that show 8 bits as they are, by DICOM's linear function (PS3.3 C.11.2.1.2)."""
 
 _KEY = "viewer"
 
@@ -48,11 +46,11 @@ _viewer = st.components.v2.component(
 _layer = st.components.v2.component("heatmap_layer", js=_SCRIPT)
 
 
-def show_viewer(image: GreyImage, name: str = "") -> str:
+def show_viewer(image: GreyImage | StoredValues, name: str = "") -> str:
     """Show a radiograph, one on a page.
 
     Args:
-        image: shape (height, width), uint8.
+        image: shape (height, width), uint8; or what its file holds of more than 8 bits.
         name: of the model whose heatmap can be asked for; empty if none can.
 
     Returns:
@@ -75,22 +73,27 @@ def show_layer(question: str, heatmap: Heatmap | None, note: str = "") -> None:
     _layer(key=f"{_KEY} layer", data=heatmap_message(question, heatmap, note))
 
 
-def radiograph_message(
-    values: GreyImage | NDArray[np.uint16], name: str, window: tuple[int, int] = WINDOW
-) -> tuple[bytes, str]:
+def _as_stored(image: GreyImage) -> StoredValues:
+    greys = np.arange(256, dtype=np.uint8)
+    return StoredValues(image, greys, used=(0, 255), window=(256, 128))
+
+
+def radiograph_message(image: GreyImage | StoredValues, name: str) -> tuple[bytes, str]:
     """Write what the viewer is sent, and the question by which it asks for the heatmap.
 
     Args:
-        values: shape (height, width), uint8 or uint16, dark to bright; what is larger than
-            `SENT_SIDE` is sent reduced.
+        image: the radiograph; what is larger than `SENT_SIDE` is sent reduced.
         name: of the model to ask about; empty if there is none.
-        window: width and level to begin with.
     """
+    stored = image if isinstance(image, StoredValues) else _as_stored(image)
+    values = stored.values
     height, width = values.shape
     picture = Image.fromarray(values)
-    picture.thumbnail((SENT_SIDE, SENT_SIDE), Image.Resampling.HAMMING)  # half bicubic's time
+    # Half bicubic's time, and it does not overshoot: there is no value that the file has not.
+    picture.thumbnail((SENT_SIDE, SENT_SIDE), Image.Resampling.HAMMING)
     sent = np.asarray(picture, values.dtype.newbyteorder("<"))
-    identity = f"{width} {height} {hashlib.sha256(sent.tobytes()).hexdigest()}"
+    digest = hashlib.sha256(sent.tobytes() + stored.greys.tobytes()).hexdigest()
+    identity = f"{width} {height} {digest}"
     question = f"{identity} {name}" if name else ""
     header = {
         "kind": "radiograph",
@@ -99,12 +102,14 @@ def radiograph_message(
         "height": height,
         "shape": sent.shape[::-1],
         "bits": 8 * sent.itemsize,
-        "top": 255 if sent.itemsize == 1 else int(max(sent.max(), window[1] + window[0] // 2)),
-        "window": window,
+        "lowest": stored.lowest,
+        "used": stored.used,
+        "window": stored.nearest_window(),
+        "negative": stored.negative,
         "opacity": OPACITY,
         "question": question,
     }
-    return _pack(header, sent), question
+    return _pack(header, sent, stored.greys), question
 
 
 def heatmap_message(question: str, heatmap: Heatmap | None, note: str = "") -> bytes:
@@ -135,6 +140,6 @@ def layer_of(heatmap: Heatmap) -> NDArray[np.uint8]:
     return np.round(np.concatenate([colour.clip(0, 255), cover], axis=2)).astype(np.uint8)
 
 
-def _pack(header: Mapping[str, object], pixels: NDArray[Any]) -> bytes:
+def _pack(header: Mapping[str, object], *arrays: NDArray[Any]) -> bytes:
     text = json.dumps(header).encode()
-    return struct.pack("<I", len(text)) + text + pixels.tobytes()
+    return b"".join([struct.pack("<I", len(text)), text, *(part.tobytes() for part in arrays)])

@@ -32,8 +32,12 @@ def is_dicom(data: bytes) -> bool:
     return (little or data[:3] == _BIG_ENDIAN_GROUP) and _UID_ROOT in data[:_UID_REACH]
 
 
-def decode_dicom(data: bytes) -> Radiograph:
+def decode_dicom(data: bytes, *, keep_stored: bool = False) -> Radiograph:
     """Decode a DICOM file that `is_dicom` has recognised.
+
+    Args:
+        data: the whole file.
+        keep_stored: whether values of more than 8 bits are wanted, too.
 
     Returns:
         The image as a viewer would show it, uint8 with 0 = black, scaled as `display` says, and
@@ -43,7 +47,7 @@ def decode_dicom(data: bytes) -> Radiograph:
         UnreadableImageError: damaged, of an unknown compression, several frames, no pixels, or by
             its header no chest radiograph. The message holds no name, identifier or date.
     """
-    from xray_classifier.dicom.display import to_grey
+    from xray_classifier.dicom.display import stored_values, to_grey
     from xray_classifier.dicom.header import DAMAGED, read_header
     from xray_classifier.dicom.pixels import unpack
     from xray_classifier.dicom.reader import read
@@ -55,7 +59,8 @@ def decode_dicom(data: bytes) -> Radiograph:
         image = to_grey(stored, header.display)
         guesses = {"pixels_guessed": stored.guessed, "greys_guessed": header.greys_guessed}
         words = (word for word, guessed in guesses.items() if guessed)
-        return Radiograph(image, (*header.warnings, *words))
+        kept = stored_values(stored, header.display) if keep_stored else None
+        return Radiograph(image, (*header.warnings, *words), kept)
     except UnreadableImageError:
         raise
     except Exception:  # whatever broken or lying bytes lead the libraries into  # noqa: BLE001

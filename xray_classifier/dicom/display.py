@@ -26,7 +26,7 @@ from xray_classifier.dicom.display_settings import (
 from xray_classifier.dicom.pixels import StoredPixels
 from xray_classifier.dicom.tables import LookupTable
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.imaging.radiograph import GreyImage, StoredValues
 
 PERCENTILES = (0.5, 99.5)
 """Black and white of a picture without window that uses little of its range."""
@@ -61,8 +61,43 @@ def to_grey(stored: StoredPixels, settings: DisplaySettings | UnreadableImageErr
         table = _palette_table(stored, settings.table)
     else:
         with np.errstate(over="ignore"):  # a window may be as narrow as it likes
-            table = _grey_table(stored, settings)
+            table, _, _ = _grey_table(stored, settings)
     return table[stored.values]
+
+
+def stored_values(
+    stored: StoredPixels, settings: DisplaySettings | UnreadableImageError
+) -> StoredValues | None:
+    """Keep the pixels that `to_grey` makes a picture of, and say how it does.
+
+    Returns:
+        None for colour, and for what has no more than 8 bits.
+    """
+    if not isinstance(settings, Grey) or stored.bits <= 8:
+        return None
+    with np.errstate(over="ignore"):
+        table, window, used = _grey_table(stored, settings)
+    places = np.flatnonzero(used)
+    first, last = int(places[0]), int(places[-1])
+    return StoredValues(
+        stored.values.astype(np.uint16, copy=False),
+        greys=table,
+        used=(first, last),
+        window=_in_stored_values(window, settings.modality),
+        lowest=stored.lowest,
+        negative=bool(table[first] > table[last]),
+    )
+
+
+def _in_stored_values(
+    window: Window | None, modality: LookupTable | Rescale
+) -> tuple[float, float] | None:
+    """Width and level of a window on measured values as one on stored ones, if it is one there."""
+    if window is None or isinstance(modality, LookupTable) or not modality.slope:
+        return None
+    exact = window.function in ("LINEAR_EXACT", "SIGMOID") or window.width < 1
+    width, centre = (window.width + exact, window.centre + exact / 2)
+    return width / abs(modality.slope), (centre - modality.intercept) / modality.slope
 
 
 def _values(stored: StoredPixels) -> Values:
@@ -88,17 +123,20 @@ def _palette_table(stored: StoredPixels, palette: LookupTable) -> GreyImage:
     return np.asarray(Image.fromarray(colours[np.newaxis]).convert("L"))[0]
 
 
-def _grey_table(stored: StoredPixels, settings: Grey) -> GreyImage:
+def _grey_table(stored: StoredPixels, settings: Grey) -> tuple[GreyImage, Window | None, Mask]:
+    """The grey of each value, the window behind it, if any, and which values the picture has."""
     padding = _padding(stored, settings.padding)
     counts = _counts(stored)
     shown = np.where(padding, 0, counts)
     used = (shown if shown.any() else counts) > 0
     values, full = _measured(_values(stored), settings.modality, used)
+    window = settings.voi if isinstance(settings.voi, Window) else None
     if settings.voi is None:
         black, white = full
         if stored.bits > 8:
             black, white = _range(values, shown if shown.any() else counts, full)
         shades = (values - black) / (white - black)
+        window = Window((black + white) / 2, white - black, "LINEAR_EXACT")
     elif isinstance(settings.voi, Window):
         shades = _windowed(values, settings.voi)
     else:
@@ -107,7 +145,7 @@ def _grey_table(stored: StoredPixels, settings: Grey) -> GreyImage:
         shades = 1 - shades
     table = _rounded(shades)
     table[padding] = 0
-    return table
+    return table, window, used
 
 
 def _rounded(shades: Values) -> GreyImage:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.imaging.radiograph import GreyImage, StoredValues
 
 Samples = NDArray[Any]
 
@@ -58,6 +58,24 @@ def to_grey(
             seen = on_black(seen, Image.fromarray(opacities(opacity[rows])))
         grey[rows] = np.asarray(seen)
     return grey
+
+
+def stored_values(samples: NDArray[np.uint16], *, negative: bool = False) -> StoredValues:
+    """Keep samples of which `to_grey` makes a picture, and say how it does.
+
+    Args:
+        samples: shape (height, width).
+        negative: whether 0 is white.
+    """
+    full = _full_range(samples[..., np.newaxis], None, 0)
+    greys = _scaling(samples.dtype, full)(np.arange(2**16, dtype=np.uint16))
+    return StoredValues(
+        samples,
+        greys=255 - greys if negative else greys,
+        used=(int(samples.min()), int(samples.max())),
+        window=(full + 1, (full + 1) / 2),
+        negative=negative,
+    )
 
 
 def on_black(picture: Image.Image, opacity: Image.Image) -> Image.Image:

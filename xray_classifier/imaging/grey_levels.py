@@ -12,7 +12,7 @@ or from "uncertain".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -98,8 +98,12 @@ def judgeable(radiograph: Radiograph) -> Radiograph:
             f"({levels.most} of 254) that it cannot be judged. Export the radiograph again, with a "
             "window that spreads it over the whole range, or with all of its bits."
         )
-    stretched = _stretched(radiograph.image, levels.darkest, levels.brightest)
-    return _warned(Radiograph(stretched, radiograph.warnings), STRETCHED)
+    table = _stretching(levels.darkest, levels.brightest)
+    stored = radiograph.stored
+    if stored is not None:
+        stored = replace(stored, greys=table[stored.greys], window=None)
+    image = _looked_up(radiograph.image, table)
+    return _warned(replace(radiograph, image=image, stored=stored), STRETCHED)
 
 
 def count_levels(image: GreyImage) -> Counts:
@@ -149,9 +153,13 @@ def _evenly_spread(inside: Counts) -> int:
     return 0
 
 
-def _stretched(image: GreyImage, darkest: int, brightest: int) -> GreyImage:
+def _stretching(darkest: int, brightest: int) -> GreyImage:
+    """The new grey of each, shape (256,)."""
     shades = (np.arange(256) - darkest) / (brightest - darkest)
-    table = np.round(np.clip(shades, 0, 1) * 255).astype(np.uint8)
+    return np.round(np.clip(shades, 0, 1) * 255).astype(np.uint8)
+
+
+def _looked_up(image: GreyImage, table: GreyImage) -> GreyImage:
     stretched = np.empty_like(image)
     for rows in strips(image.shape):
         stretched[rows] = table[image[rows]]
@@ -159,4 +167,4 @@ def _stretched(image: GreyImage, darkest: int, brightest: int) -> GreyImage:
 
 
 def _warned(radiograph: Radiograph, code: str) -> Radiograph:
-    return Radiograph(radiograph.image, (*radiograph.warnings, code))
+    return replace(radiograph, warnings=(*radiograph.warnings, code))

@@ -73,16 +73,17 @@ class Result:
     runtime: str = ""
 
 
-def read(data: bytes) -> Radiograph:
+def read(data: bytes, *, keep_stored: bool = False) -> Radiograph:
     """Decode a file, and stretch it or warn where it has few grey levels.
 
     Args:
         data: the whole image file.
+        keep_stored: whether values of more than 8 bits are wanted, too.
 
     Raises:
         UnreadableImageError: the bytes are not an image that can be judged.
     """
-    return judgeable(decode(data))
+    return judgeable(decode(data, keep_stored=keep_stored))
 
 
 def classify(

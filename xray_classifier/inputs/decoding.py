@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from xray_classifier.dicom.decode import decode_dicom, is_dicom
 from xray_classifier.errors import UnreadableImageError
-from xray_classifier.imaging.grey import on_black, to_grey
+from xray_classifier.imaging.grey import on_black, stored_values, to_grey
 from xray_classifier.imaging.limits import (
     MeteredStream,
     check_depth,
@@ -22,7 +22,7 @@ from xray_classifier.imaging.limits import (
     several_images,
     too_many_pixels,
 )
-from xray_classifier.imaging.radiograph import GreyImage, Radiograph
+from xray_classifier.imaging.radiograph import GreyImage, Radiograph, StoredValues
 from xray_classifier.pictures import bmp, jpeg, newer, png, tiff
 from xray_classifier.pictures.tiff_pages import primary_page
 
@@ -40,18 +40,20 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("imagecodecs").setLevel(logging.CRITICAL + 1)  # as little as Pillow's
 
 
-def decode(data: bytes) -> Radiograph:
+def decode(data: bytes, *, keep_stored: bool = False) -> Radiograph:
     """Decode the file of a radiograph to grey, upright, on a black background.
 
     Args:
         data: the whole file, at most `MAX_BYTES`. The format is told from the content, never from
             a name.
+        keep_stored: whether a viewer wants what the file holds, too: 2 bytes more for each pixel.
 
     Returns:
         The image, shape (height, width), uint8, 0 = black, and for DICOM what its header warns of.
         It is the primary picture of the file, turned as EXIF or the like says. What has more than
         8 bits is scaled by its range of values, colour becomes luma (ITU-R BT.601), transparency
-        is laid on black; for DICOM see `dicom.display`.
+        is laid on black; for DICOM see `dicom.display`. Values of more than 8 bits are kept of
+        DICOM, and of PNG and TIFF of 16 bits in grey.
 
     Raises:
         UnreadableImageError: empty, too large, truncated, of another format, with several full
@@ -68,16 +70,20 @@ def decode(data: bytes) -> Radiograph:
             f"The file is too large; the limit is {MAX_BYTES // 2**20} MB. "
             "Save the radiograph as JPEG or PNG."
         )
-    return decode_dicom(data) if is_dicom(data) else Radiograph(_decode_picture(data))
+    if is_dicom(data):
+        return decode_dicom(data, keep_stored=keep_stored)
+    return _decode_picture(data, keep_stored=keep_stored)
 
 
-def _decode_picture(data: bytes) -> GreyImage:
+def _decode_picture(data: bytes, *, keep_stored: bool) -> Radiograph:
     kind = next((kind for kind, (is_kind, _) in _READERS.items() if is_kind(data)), None)
     if kind is None:
         raise UnreadableImageError(NO_IMAGE)
     try:
         _, read = _READERS[kind]
-        return _to_grey(_upright(read(data)))
+        image = _upright(read(data))
+        keep = keep_stored and image.mode.startswith("I;16")
+        return Radiograph(_to_grey(image), stored=_stored_values(image) if keep else None)
     except UnreadableImageError:
         raise
     except Exception as error:  # whatever the broken bytes lead decoders into
@@ -159,11 +165,20 @@ def _pixel_bytes(image: Image.Image) -> int:
     return 4 if image.has_transparency_data else _BYTES.get(image.mode, 4)
 
 
+def _is_negative(image: Image.Image) -> bool:
+    """Whether 0 is white in a picture of more than 8 bits; Pillow inverts only up to 8."""
+    return bool(getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO)
+
+
+def _stored_values(image: Image.Image) -> StoredValues:
+    samples = np.asarray(image).astype(np.uint16, copy=False)  # in this machine's byte order
+    return stored_values(samples, negative=_is_negative(image))
+
+
 def _to_grey(image: Image.Image) -> GreyImage:
     """Make grey of a picture that is upright and of no more than 8 bits in several channels."""
     if image.mode.startswith("I") or image.mode == "F":
-        negative = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-        return to_grey(np.asarray(image), negative=negative)  # Pillow inverts only up to 8 bits
+        return to_grey(np.asarray(image), negative=_is_negative(image))
     if image.has_transparency_data:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
         opacity = image.getchannel("A")
