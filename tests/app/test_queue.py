@@ -34,7 +34,7 @@ def score(source: Source) -> tuple[Row, GreyImage | None]:
 
 
 def numbers(queue: Queue) -> list[int]:
-    return [case.number for case in queue.ranked()]
+    return [case.number for case in queue.ordered("Likeliest pneumonia first")]
 
 
 def test_likeliest_pneumonia_comes_first_and_last_what_has_no_probability() -> None:
@@ -42,7 +42,7 @@ def test_likeliest_pneumonia_comes_first_and_last_what_has_no_probability() -> N
     queue = Queue(sources(*names), {})
     queue.advance(score, 60)
     assert numbers(queue) == [4, 6, 2, 5, 3, 7, 1]
-    words = [case.word for case in queue.ranked()]
+    words = [case.word for case in queue.ordered("Likeliest pneumonia first")]
     assert words == ["pneumonia"] * 2 + ["normal"] * 2 + ["rejected"] * 2 + ["unreadable"]
 
 
@@ -76,7 +76,7 @@ def test_known_cases_are_kept_under_their_new_number_and_not_judged_again() -> N
     old = Queue(sources("b .2", "gone .9"), {})
     old.advance(score, 60)
     new = Queue(sources("a .1", "b .2"), old.cases)
-    assert [(case.number, case.row.file) for case in new.ranked()] == [(2, "b .2")]
+    assert [(case.number, case.row.file) for case in new.ordered("Likeliest pneumonia first")] == [(2, "b .2")]
     judged = []
     new.advance(lambda source: (judged.append(source.name), score(source))[1], 60)  # type: ignore[func-returns-value]
     assert judged == ["a .1"]
@@ -101,7 +101,7 @@ def test_thumbnail_is_a_small_jpeg_of_the_image() -> None:
 def test_what_cannot_be_read_has_no_thumbnail() -> None:
     queue = Queue(sources("a unreadable", "b rejected"), {})
     queue.advance(score, 60)
-    assert [bool(case.thumbnail) for case in queue.ranked()] == [True, False]
+    assert [bool(case.thumbnail) for case in queue.ordered("Likeliest pneumonia first")] == [True, False]
 
 
 def test_word_is_the_verdict_whatever_it_says() -> None:

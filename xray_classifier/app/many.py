@@ -8,29 +8,29 @@ lives in the visitor's session and goes when the upload is removed.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from uuid import uuid4
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from xray_classifier.app.export import offer_all
 from xray_classifier.app.one_image import show_one
-from xray_classifier.app.queue import THUMBNAIL_SIDE, Case, Queue
+from xray_classifier.app.queue import Queue
 from xray_classifier.app.session import TURNS, model_source, shared_classifier, shared_gate
-from xray_classifier.batch.formats import csv_of_cases
+from xray_classifier.app.table import forget_chosen, listed, show_table
 from xray_classifier.batch.scoring import score_source
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.inference.pipeline import Choices
-from xray_classifier.inference.warnings import sentences
 from xray_classifier.inputs.sources import Source, sources_of_upload
 
 TICK = 0.5  # seconds until the browser calls the fragment, which in a run of the page cannot itself
 SLICE = 1.0  # seconds of judging between two drawings
 SLOWER_PER_CASE = 0.002  # seconds: the longer the table, the rarer it is sent
-_STATE, _OPEN = "many", "open_case"
+_STATE = "many"
 
 
 @dataclass
@@ -42,6 +42,7 @@ class _State:
     stopped: bool = False
     opened: int | None = None
     failure: str = ""
+    walk: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def working(self) -> bool:
@@ -79,6 +80,8 @@ def _state(uploads: Sequence[UploadedFile], name: str, choices: Choices) -> _Sta
     known = old.queue.cases if old and (old.model, old.choices) == (name, choices) else {}
     opened = old.opened if old and old.files == files else None
     state = _State(files, name, choices, Queue(sources, known), opened=opened)
+    if old and old.files == files:
+        state.walk = old.walk
     st.session_state[_STATE] = state
     return state
 
@@ -129,95 +132,17 @@ def _show_progress(state: _State) -> None:
 
 
 def _show_table(state: _State) -> None:
-    """Show what is judged so far, filtered, to be opened or taken away."""
-    ranked = state.queue.ranked()
-    counts = Counter(case.word for case in ranked)
-    st.markdown(" · ".join(f"{count} {word}" for word, count in counts.items()))
-    wanted = st.pills(
-        "Show only",
-        sorted(counts),
-        selection_mode="multi",
-        key="show_only",
-        persist_state="session",
-    )
-    shown = [case for case in ranked if not wanted or case.word in wanted]
-    words = {case.number: case.word for case in shown}
-    state.opened = st.selectbox(  # the buttons in the table know no keyboard
-        "Open a study",
-        words,
-        index=None,
-        format_func=lambda number: f"{number}: {words[number]}",
-        key="chosen_case",
-        placeholder="Choose one, or click in the table",
-        width=320,
-    )
-    _table(shown)
-    if click := st.session_state.get(_OPEN):
-        state.opened = int(click["label"].split()[-1])
+    """Show what is judged so far, to be opened or taken away."""
+    state.opened = show_table(state.queue)
     if state.opened is not None:
         st.rerun()
     if not state.working:
-        _offer_csv(state.queue)
-
-
-def _table(cases: list[Case]) -> None:
-    columns: dict[str, list[object]] = {
-        "open": [f"Open {case.number}" for case in cases],
-        "image": [case.thumbnail for case in cases],
-        "verdict": [case.word for case in cases],
-        "probability": [_shown_probability(case) for case in cases],
-        "remarks": [_remarks(case) for case in cases],
-        "file": [case.row.file for case in cases],
-    }
-    config = st.column_config
-    st.dataframe(
-        columns,
-        hide_index=True,
-        row_height=THUMBNAIL_SIDE,
-        placeholder="",
-        key="cases",
-        alt="The studies, likeliest pneumonia first",
-        column_config={
-            "open": config.ButtonColumn("Study", key=_OPEN, pinned=True),
-            "image": config.ImageColumn("Image", width="small"),
-            "verdict": config.TextColumn("Verdict"),
-            "probability": config.ProgressColumn(
-                "Pneumonia", max_value=100, format="%.1f %%", width=105
-            ),
-            "remarks": config.TextColumn("What to know", width=250),
-            "file": config.TextColumn("Your file", width=180),
-        },
-    )
-
-
-def _shown_probability(case: Case) -> float | None:
-    """Give a probability in %, never as a certainty: `percent` does the same in words."""
-    probability = case.row.probability
-    return None if probability is None else 100 * min(max(probability, 0.001), 0.999)
-
-
-def _remarks(case: Case) -> str:
-    return " ".join([case.row.message, *sentences(case.row.warnings)]).strip()
-
-
-def _offer_csv(queue: Queue) -> None:
-    named = st.checkbox("with file names", key="with_file_names", persist_state="session")
-    rows = {case.number: case.row for case in queue.cases.values()}
-    st.download_button(
-        "Download all as CSV",
-        csv_of_cases(rows, named),
-        file_name="studies.csv",
-        mime="text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+        offer_all(state.queue, state.model)
 
 
 def _show_opened(state: _State, number: int) -> None:
-    """Show one case as if it had been uploaded alone, with a way back."""
-    if st.button("Back to the table", icon=":material/arrow_back:"):
-        state.opened = None
-        st.rerun()
+    """Show one case as if it had been uploaded alone, with ways back and on."""
+    _show_ways(state, number)
     source = state.queue.source(number)
     st.header(f"Study {number}")
     st.text(source.name)
@@ -226,4 +151,37 @@ def _show_opened(state: _State, number: int) -> None:
     except UnreadableImageError as error:
         st.error(str(error), icon=":material/broken_image:")
     else:
-        show_one(data, state.model, state.choices, source.name, number)
+        show_one(data, state.model, state.choices, source.name, number, state.walk)
+
+
+def _show_ways(state: _State, number: int) -> None:
+    """Lead back to the table, and on to what stands beside a study there."""
+    numbers = [case.number for case in listed(state.queue)]
+    place = numbers.index(number) if number in numbers else None
+    before, after = None, None
+    if place is not None:
+        before = numbers[place - 1] if place else None
+        after = numbers[place + 1] if place + 1 < len(numbers) else None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Back to the table", icon=":material/grid_on:", on_click=_open, args=(state, None)
+        )
+        for label, icon, key, other in (
+            ("Previous", ":material/arrow_back:", "Left", before),
+            ("Next", ":material/arrow_forward:", "Right", after),
+        ):
+            st.button(
+                label,
+                icon=icon,
+                shortcut=key,
+                disabled=other is None,
+                on_click=_open,
+                args=(state, other),
+            )
+        if place is not None:
+            st.caption(f"{place + 1} of {len(numbers)} in the table", width="content")
+
+
+def _open(state: _State, number: int | None) -> None:
+    state.opened = number
+    forget_chosen()

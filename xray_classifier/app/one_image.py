@@ -41,7 +41,12 @@ COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
 
 
 def show_one(
-    data: bytes, name: str, choices: Choices = DEFAULTS, file_name: str = "", number: int = 1
+    data: bytes,
+    name: str,
+    choices: Choices = DEFAULTS,
+    file_name: str = "",
+    number: int = 1,
+    walk: str = "",
 ) -> None:
     """Judge an image, show what came of it and offer reports.
 
@@ -51,12 +56,15 @@ def show_one(
         choices: what the visitor chose.
         file_name: put into reports only on demand; empty if unknown.
         number: of the case; it stands for the file in reports.
+        walk: names the images among which the viewer keeps its view; empty for one alone.
     """
     with TURNS:
-        _judge_and_show(data, name, choices, file_name, number)
+        _judge_and_show(data, name, choices, file_name, number, walk)
 
 
-def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, number: int) -> None:
+def _judge_and_show(
+    data: bytes, name: str, choices: Choices, file_name: str, number: int, walk: str
+) -> None:
     try:
         radiograph = read(data, keep_stored=True)
         with st.spinner("Starting the model. After a pause this takes some seconds …"):
@@ -73,12 +81,14 @@ def _judge_and_show(data: bytes, name: str, choices: Choices, file_name: str, nu
             f"The model cannot be used, so there is no verdict. {error}", icon=":material/error:"
         )
     else:
-        show(result, classifier.spec, name, radiograph.stored)
+        show(result, radiograph.stored, classifier.spec, name, walk)
         again = partial(classify, data, classifier, gate, choices)
         offer_reports(data, file_name, again, classifier.spec, name, number)
 
 
-def show(result: Result, spec: ModelSpec, name: str, stored: StoredValues | None = None) -> None:
+def show(
+    result: Result, stored: StoredValues | None, spec: ModelSpec, name: str, walk: str
+) -> None:
     """Show the verdict beside the radiograph; on a phone it comes first."""
     left, right = st.columns([1, 1.3], gap="large")
     judged = result.status != REJECTED
@@ -86,7 +96,7 @@ def show(result: Result, spec: ModelSpec, name: str, stored: StoredValues | None
         if judged:
             show_verdict(result, spec)
     with right:
-        question = show_viewer(stored or result.image, name if judged else "")
+        question = show_viewer(stored or result.image, name if judged else "", walk)
         st.caption(describe_size(result.image, stored))
         if question:
             show_heatmap(question, result.image, name, spec)

@@ -8,15 +8,16 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from PIL import Image
 
 from xray_classifier.batch.scoring import Row
+from xray_classifier.dicom.decode import is_dicom
 from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inputs.sources import Source
 
-THUMBNAIL_SIDE = 72  # pixels
+THUMBNAIL_SIDE = 128  # pixels: consolidations are seen, and 200 of them are 500 KB
 Score: TypeAlias = Callable[[Source], tuple[Row, GreyImage | None]]
 """Judges a file, as `batch.scoring.score_source` does."""
 
@@ -29,11 +30,13 @@ class Case:
         number: 1 for the first file of the upload.
         row: what came of it.
         thumbnail: the image as a `data:` URL; empty if it could not be read.
+        dicom: whether it is a DICOM file that could be read.
     """
 
     number: int
     row: Row
     thumbnail: str
+    dicom: bool = False
 
     @property
     def word(self) -> str:
@@ -75,8 +78,7 @@ class Queue:
         deadline = time.monotonic() + seconds
         while self._waiting:
             key, number = next(iter(self._waiting.items()))
-            row, image = score(self._sources[key])
-            self.cases[key] = Case(number, row, "" if image is None else thumbnail(image))
+            self.cases[key] = _judge(number, self._sources[key], score)
             del self._waiting[key]
             if time.monotonic() >= deadline:
                 break
@@ -85,20 +87,43 @@ class Queue:
         """Give the file of that number, judged or not."""
         return list(self._sources.values())[number - 1]
 
-    def ranked(self) -> list[Case]:
-        """Order what is judged: likeliest pneumonia first, last what has no probability."""
-        return sorted(self.cases.values(), key=_rank)
+    def ordered(self, order: str) -> list[Case]:
+        """Put what is judged into one of the `ORDERS`."""
+        return sorted(self.cases.values(), key=ORDERS[order])
+
+
+def _judge(number: int, source: Source, score: Score) -> Case:
+    dicom = False
+
+    def read() -> bytes:
+        nonlocal dicom
+        data = source.read()
+        dicom = is_dicom(data)
+        return data
+
+    row, image = score(Source(source.name, read))
+    if image is None:
+        return Case(number, row, "")
+    return Case(number, row, thumbnail(image), dicom)
 
 
 def thumbnail(image: GreyImage) -> str:
-    """Reduce an image to `THUMBNAIL_SIDE` pixels, as the `data:` URL of a JPEG."""
+    """Reduce an image to `THUMBNAIL_SIDE` pixels, as the `data:` URL of a WebP."""
     picture = Image.fromarray(image)
     picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    picture.save(stream, "WEBP", quality=70)
+    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def _rank(case: Case) -> tuple[float, str, int]:
     probability = case.row.probability
     return (math.inf if probability is None else -probability, case.word, case.number)
+
+
+ORDERS: dict[str, Callable[[Case], Any]] = {
+    "Likeliest pneumonia first": _rank,
+    "As uploaded": lambda case: case.number,
+    "By file name": lambda case: case.row.file,
+}
+"""What the table can be sorted by; what has no probability comes last in the first of them."""

@@ -16,6 +16,7 @@ const SHARP = 8; // screen pixels for a pixel from which on each is shown as a s
 const shared = (globalThis[Symbol.for("xray_classifier.viewer")] ??= {
   viewers: new Map(),
   layer: null,
+  view: null, // the last one of a walk from image to image
 });
 
 /** Streamlit calls this with whatever is new, and what it returns at the end; then, and not before,
@@ -111,8 +112,9 @@ class Viewer {
     this.draw();
   }
 
-  open({ id, width, height, shape, bits, lowest, used, window, negative, opacity }, body) {
-    this.id = id;
+  open({ id, walk, width, height, shape, bits, lowest, used, window, negative, opacity }, body) {
+    [this.id, this.walk] = [id, walk];
+    this.following = walk && shared.view?.walk === walk ? shared.view : null;
     [this.width, this.height] = [width, height];
     const pixels = shape[0] * shape[1];
     this.values = new (bits === 16 ? Uint16Array : Uint8Array)(body.buffer, 0, pixels);
@@ -132,8 +134,35 @@ class Viewer {
     [this.find("input.level").min, this.find("input.level").max] = this.levels;
     this.opacity = opacity;
     this.find(".stage").style.aspectRatio = width / height;
-    this.resize();
     this.reset();
+    this.resize();
+  }
+
+  /** What of the view is kept for the next image of a walk, in measures that fit any of them. */
+  keep() {
+    const [width, level] = this.initial;
+    shared.view = {
+      walk: this.walk,
+      width: this.windowWidth / width,
+      level: (this.level - level) / width,
+      inverted: this.inverted,
+      opacity: this.opacity,
+      fitted: this.fitted,
+      zoom: this.zoom / this.fitting(),
+      x: this.x / this.width,
+      y: this.y / this.height,
+    };
+  }
+
+  follow({ width, level, inverted, opacity, fitted, zoom, x, y }) {
+    const [ownWidth, ownLevel] = this.initial;
+    this.inverted = inverted;
+    this.opacity = opacity;
+    if (width !== 1 || level !== 0) this.setWindow(width * ownWidth, ownLevel + level * ownWidth);
+    if (fitted) return this.fit();
+    this.fitted = false;
+    this.zoom = zoom * this.fitting();
+    [this.x, this.y] = [x * this.width, y * this.height];
   }
 
   /** Take a heatmap if it answers what was asked here; the first time it is shown at once. */
@@ -238,7 +267,9 @@ class Viewer {
     if (!this.id || !clientWidth) return;
     this.canvas.width = Math.round(clientWidth * devicePixelRatio);
     this.canvas.height = Math.round(clientHeight * devicePixelRatio);
-    if (this.fitted) this.fit();
+    if (this.following) this.follow(this.following);
+    else if (this.fitted) this.fit();
+    this.following = null;
     this.paint(); // at once, for a canvas that is resized is empty
   }
 
@@ -275,6 +306,7 @@ class Viewer {
       pen.globalAlpha = 1;
     }
     this.tell();
+    if (this.walk && !this.following) this.keep();
   }
 
   /** What is drawn for each value: by the file's own window, which need not be linear, as the

@@ -46,18 +46,19 @@ _viewer = st.components.v2.component(
 _layer = st.components.v2.component("heatmap_layer", js=_SCRIPT)
 
 
-def show_viewer(image: GreyImage | StoredValues, name: str = "") -> str:
+def show_viewer(image: GreyImage | StoredValues, name: str = "", walk: str = "") -> str:
     """Show a radiograph, one on a page.
 
     Args:
         image: shape (height, width), uint8; or what its file holds of more than 8 bits.
         name: of the model whose heatmap can be asked for; empty if none can.
+        walk: names the images among which window and zoom are kept; empty to begin anew.
 
     Returns:
         The question, if the visitor has asked for the heatmap of this image and this model; it is
         to be answered by `show_layer`. Else empty.
     """
-    message, question = radiograph_message(image, name)
+    message, question = radiograph_message(image, name, walk)
     state = _viewer(key=_KEY, data=message, on_heatmap_change=lambda: None)
     return question if question and state.heatmap == question else ""
 
@@ -78,12 +79,15 @@ def _as_stored(image: GreyImage) -> StoredValues:
     return StoredValues(image, greys, used=(0, 255), window=(256, 128))
 
 
-def radiograph_message(image: GreyImage | StoredValues, name: str) -> tuple[bytes, str]:
+def radiograph_message(
+    image: GreyImage | StoredValues, name: str, walk: str = ""
+) -> tuple[bytes, str]:
     """Write what the viewer is sent, and the question by which it asks for the heatmap.
 
     Args:
         image: the radiograph; what is larger than `SENT_SIDE` is sent reduced.
         name: of the model to ask about; empty if there is none.
+        walk: as in `show_viewer`.
     """
     stored = image if isinstance(image, StoredValues) else _as_stored(image)
     values = stored.values
@@ -107,6 +111,7 @@ def radiograph_message(image: GreyImage | StoredValues, name: str) -> tuple[byte
         "window": stored.nearest_window(),
         "negative": stored.negative,
         "opacity": OPACITY,
+        "walk": walk,
         "question": question,
     }
     return _pack(header, sent, stored.greys), question

@@ -100,6 +100,7 @@ class Gestures {
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input")) event.stopPropagation(); // arrows would open the next image
     const arrow = event.shiftKey && event.target === this.canvas && /^Arrow(.+)$/.exec(event.key);
     const what = arrow ? arrow[1].toLowerCase() : this.keys[event.key.toLowerCase()];
     if (!what) return;

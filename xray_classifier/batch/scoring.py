@@ -60,6 +60,26 @@ class Row:
     operating_point: str = ""
     post_test_probability: float | None = None
 
+    def to_result(self, image: GreyImage, runtime: str) -> Result:
+        """Give what the row was made of.
+
+        Args:
+            image: the radiograph as decoded, shape (height, width), uint8.
+            runtime: name and version of what ran the network.
+        """
+        return Result(
+            image,
+            self.threshold,
+            self.status,
+            self.probability,
+            self.verdict,
+            self.message,
+            self.warnings,
+            self.operating_point,
+            self.post_test_probability,
+            "" if self.probability is None else runtime,
+        )
+
 
 def score(
     files: Mapping[str, Readable],

@@ -60,7 +60,7 @@ _NO_VERDICT = ParagraphStyle(
     spaceAfter=16,
 )
 
-_pdfium = threading.Lock()  # PDFium must not be entered by two threads
+PDFIUM = threading.Lock()  # PDFium must not be entered by two threads
 
 
 def to_pdf(report: CaseReport) -> bytes:
@@ -83,7 +83,7 @@ def to_pdf(report: CaseReport) -> bytes:
 
 def to_picture(report: CaseReport) -> ColourImage:
     """Draw the pages of the PDF, one below the other: shape (height, 1241, 3), uint8 RGB."""
-    with _pdfium, pypdfium2.PdfDocument(to_pdf(report)) as document:
+    with PDFIUM, pypdfium2.PdfDocument(to_pdf(report)) as document:
         pages: list[NDArray[np.uint8]] = [
             page.render(scale=DPI / 72, rev_byteorder=True).to_numpy().copy() for page in document
         ]
