@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pypdfium2
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -15,13 +22,20 @@ from tests.support.drawn_reports import FILE_NAME, REJECTION, RESULT, SPEC
 from tests.support.pictures import encoded, gradient
 from xray_classifier.app import export as export_page
 from xray_classifier.app import one_image
-from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.app.queue import Queue
+from xray_classifier.batch.scoring import score_source
+from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.imaging.radiograph import Radiograph
 from xray_classifier.inference.heatmap import Explainer
+from xray_classifier.inference.pipeline import Result, classify
+from xray_classifier.inputs.sources import Source
 from xray_classifier.reports import export
+from xray_classifier.reports.content import CaseReport
 
 if TYPE_CHECKING:
-    from xray_classifier.inference.pipeline import Result
+    from xray_classifier.models.classifier import Classifier
+
+IMAGE = gradient()
 
 FILE_NAME_BOX, IDENTITY_BOX = (
     "Include the file name",
@@ -147,3 +161,70 @@ def test_click_keeps_the_identity_only_if_it_is_given_the_source() -> None:
 
 def test_report_of_a_model_that_cannot_be_explained_is_made_all_the_same(tmp_path: Path) -> None:
     assert clicked(".pdf").startswith(b"%PDF-")
+
+
+# Of many at once
+
+
+def queue_of(files: dict[str, bytes], classifier: Classifier) -> Queue:
+    queue = Queue({name: Source(name, partial(bytes, data)) for name, data in files.items()}, {})
+    queue.advance(partial(score_source, classifier=classifier), 60)
+    return queue
+
+
+FILES = {"a.png": encoded(gradient()), "b.dcm": dicom(), "c.txt": b"text"}
+
+
+@pytest.fixture
+def bundle(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier) -> Callable[..., bytes]:
+    monkeypatch.setattr(export_page, "shared_classifier", lambda *_: tiny_classifier)
+    queue = queue_of(FILES, tiny_classifier)
+    return partial(export_page.bundle_bytes, queue=lambda: queue, model="tiny")
+
+
+def text_of(data: bytes) -> list[str]:
+    with pypdfium2.PdfDocument(data) as document:
+        return [page.get_textpage().get_text_range() for page in document]
+
+
+def test_pdf_of_many_lists_all_and_shows_what_could_be_read(bundle: Callable[..., bytes]) -> None:
+    first, *reports = text_of(bundle(".pdf", [2, 1], named=False))
+    assert "The PDF lists all 3 studies and shows 2, without heatmaps." in first
+    assert "unreadable" in first
+    assert [re.search(r"Study\s+(\d)", text)[1] for text in reports] == ["1", "2"]  # type: ignore[index]
+    assert not [text for text in (first, *reports) if "b.dcm" in text]
+
+
+def test_pdf_of_many_bears_file_names_where_they_are_wanted(bundle: Callable[..., bytes]) -> None:
+    _, *reports = text_of(bundle(".pdf", [1, 2], named=True))
+    assert [name in text for name, text in zip(FILES, reports, strict=False)] == [True, True]
+
+
+def test_zip_of_many_holds_reports_on_the_dicom_files_alone(bundle: Callable[..., bytes]) -> None:
+    with zipfile.ZipFile(io.BytesIO(bundle(".zip", [2], named=True))) as archive:
+        assert archive.namelist() == ["study-2.sr.dcm"]
+        data = archive.read("study-2.sr.dcm")
+    assert NAME.encode() not in data
+    assert b"b.dcm" not in data
+
+
+def test_result_of_a_report_on_many_is_the_one_in_the_table(
+    bundle: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, tiny_classifier: Classifier
+) -> None:
+    found: list[Result] = []
+
+    def note_results(rows: object, reports: Iterator[CaseReport], note: str) -> bytes:
+        found.extend(report.result for report in reports)
+        return b""
+
+    monkeypatch.setattr("xray_classifier.reports.bundle.to_one_pdf", note_results)
+    bundle(".pdf", [1, 2], named=False)
+    for result, data in zip(found, FILES.values(), strict=False):
+        expected = classify(data, tiny_classifier)
+        np.testing.assert_array_equal(result.image, expected.image)
+        assert replace(result, image=IMAGE) == replace(expected, image=IMAGE)
+
+
+def test_reports_on_many_are_gone_with_their_page() -> None:
+    with pytest.raises(UnreadableImageError, match="page was closed"):
+        export_page.bundle_bytes(".pdf", [1], named=False, queue=lambda: None, model="tiny")

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.support.pictures import encoded, zipped
+from tests.support.rendered_page import unpack
 from tests.support.stand_ins import find_no_model
 from xray_classifier.app import many, one_image
 from xray_classifier.batch.scoring import score_source
@@ -72,13 +73,16 @@ def test_table_begins_with_the_likeliest_and_ends_with_what_was_not_judged(page:
         "This is not an image that can be read. Upload a DICOM, JPEG, PNG, WebP, BMP, TIFF, AVIF, "
         "JPEG XL or JPEG 2000 file.",
     ]
-    assert "1 pneumonia · 1 normal · 1 rejected · 1 unreadable" in [m.value for m in page.markdown]
+    assert page.button_group(key="show_only").options == [
+        *("**1** pneumonia", "**0** uncertain", "**1** normal", "**1** rejected"),
+        "**1** unreadable",
+    ]
     assert not page.header  # no single view
 
 
 def test_thumbnails_are_drawn_from_what_was_decoded(page: AppTest) -> None:
     *seen, none = column(upload(page, *FOUR), "image")
-    assert all(str(url).startswith("data:image/jpeg;base64,") for url in seen)
+    assert all(str(url).startswith("data:image/webp;base64,") for url in seen)
     assert not none
 
 
@@ -178,6 +182,55 @@ def test_case_is_chosen_by_its_number(page: AppTest) -> None:
     press(page, "Back to the table")
     assert page.selectbox(key="chosen_case").value is None
     assert not page.header
+
+
+def test_order_is_chosen(page: AppTest) -> None:
+    upload(page, file("b.png", 204), file("a.png", 51), file("c.png", 230))
+    assert column(page, "file") == ["c.png", "b.png", "a.png"]
+    page.selectbox(key="order").set_value("As uploaded").run()
+    assert column(page, "file") == ["b.png", "a.png", "c.png"]
+    page.selectbox(key="order").set_value("By file name").run()
+    assert column(page, "file") == ["a.png", "b.png", "c.png"]
+
+
+def test_studies_are_walked_through_in_the_order_of_the_table(page: AppTest) -> None:
+    upload(page, *FOUR)
+    open_case(page, 2)
+    assert "1 of 4 in the table" in [caption.value for caption in page.caption]
+    assert disabled(page) == {"Previous": True, "Next": False}
+    seen = [press(page, "Next").header[0].value for _ in range(3)]
+    assert seen == ["Study 1", "Study 4", "Study 3"]
+    assert disabled(page) == {"Previous": False, "Next": True}
+    assert press(page, "Previous").header[0].value == "Study 4"
+
+
+def test_walk_passes_over_what_the_filter_hides_and_follows_the_order(page: AppTest) -> None:
+    upload(page, *FOUR)
+    page.button_group(key="show_only").set_value(["rejected", "normal", "pneumonia"]).run()
+    page.selectbox(key="order").set_value("As uploaded").run()
+    open_case(page, 2)
+    assert press(page, "Next").header[0].value == "Study 4"
+    assert disabled(page)["Next"]
+    press(page, "Back to the table")
+    assert column(page, "file") == ["a.png", "b.png", "d.png"], "order and filter have stayed"
+
+
+def test_viewer_is_told_what_belongs_to_one_walk(page: AppTest) -> None:
+    open_case(upload(page, *FOUR), 2)
+    walk = header(page)["walk"]
+    assert walk
+    assert header(press(page, "Next"))["walk"] == walk
+    assert header(upload(page, FOUR[0]))["walk"] == "", "one alone has none"
+
+
+def header(page: AppTest) -> dict[str, Any]:
+    (viewer,) = page.get("bidi_component")
+    return unpack(viewer.proto.bytes)[0]
+
+
+def disabled(page: AppTest) -> dict[str, bool]:
+    ways = ("Previous", "Next")
+    return {button.label: button.disabled for button in page.button if button.label in ways}
 
 
 @pytest.mark.parametrize(

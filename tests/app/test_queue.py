@@ -3,11 +3,13 @@ from __future__ import annotations
 import base64
 import io
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.dicom_files import dicom
 from xray_classifier.app.queue import Case, Queue, thumbnail
 from xray_classifier.batch.scoring import Row
 from xray_classifier.imaging.radiograph import GreyImage
@@ -76,7 +78,9 @@ def test_known_cases_are_kept_under_their_new_number_and_not_judged_again() -> N
     old = Queue(sources("b .2", "gone .9"), {})
     old.advance(score, 60)
     new = Queue(sources("a .1", "b .2"), old.cases)
-    assert [(case.number, case.row.file) for case in new.ordered("Likeliest pneumonia first")] == [(2, "b .2")]
+    assert [(case.number, case.row.file) for case in new.ordered("Likeliest pneumonia first")] == [
+        (2, "b .2")
+    ]
     judged = []
     new.advance(lambda source: (judged.append(source.name), score(source))[1], 60)  # type: ignore[func-returns-value]
     assert judged == ["a .1"]
@@ -88,22 +92,45 @@ def test_source_is_found_by_the_number_of_its_case() -> None:
     assert queue.source(2).name == "b .2"
 
 
-def test_thumbnail_is_a_small_jpeg_of_the_image() -> None:
+def test_thumbnail_is_a_small_picture_of_the_image() -> None:
     tall = np.full((2000, 1000), 200, np.uint8)
     kind, data = thumbnail(tall).split(",")
-    assert kind == "data:image/jpeg;base64"
+    assert kind == "data:image/webp;base64"
     image = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert (image.size, image.mode) == ((36, 72), "L")
-    assert abs(float(np.mean(np.asarray(image))) - 200) < 2
+    assert image.size == (64, 128)
+    assert abs(float(np.mean(np.asarray(image.convert("L")))) - 200) < 2
+    assert len(data) < 4000
     assert thumbnail(np.full((2, 5000), 9, np.uint8))  # an odd shape does not vanish
 
 
 def test_what_cannot_be_read_has_no_thumbnail() -> None:
     queue = Queue(sources("a unreadable", "b rejected"), {})
     queue.advance(score, 60)
-    assert [bool(case.thumbnail) for case in queue.ordered("Likeliest pneumonia first")] == [True, False]
+    assert [bool(case.thumbnail) for case in queue.ordered("Likeliest pneumonia first")] == [
+        True,
+        False,
+    ]
 
 
 def test_word_is_the_verdict_whatever_it_says() -> None:
     uncertain = Row("a", "ok", 0.5, "uncertain", 0.5, "tiny")
     assert Case(1, uncertain, "").word == "uncertain"
+
+
+def test_dicom_files_are_told_by_their_content() -> None:
+    def judge(source: Source) -> tuple[Row, GreyImage | None]:
+        source.read()
+        return row(source.name), IMAGE
+
+    files = {"a": Source("a.png", lambda: b"no DICOM"), "b": Source("b.png", dicom)}
+    queue = Queue(files, {})
+    queue.advance(judge, 60)
+    assert [case.dicom for case in queue.cases.values()] == [False, True]
+
+
+def test_remarks_are_the_reason_and_the_warnings() -> None:
+    warned = Row("a", "ok", 0.5, "normal", 0.5, "tiny", "", ("view_not_frontal",))
+    assert Case(1, warned, "").remarks.startswith("By its header this is no frontal view")
+    assert Case(1, replace(warned, message="It is white.", warnings=()), "").remarks == (
+        "It is white."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,16 @@ def point(page: Page, across: float, down: float) -> None:
     box = frame(page)
     page.mouse.move(box["x"] + 1, box["y"] + 1)
     page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+
+
+def drag(page: Page, across: int, down: int, button: Any = "left") -> None:
+    point(page, 0.5, 0.5)
+    box = frame(page)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.down(button=button)
+    page.mouse.move(x + across / 2, y + down / 2)
+    page.mouse.move(x + across, y + down)
+    page.mouse.up(button=button)
 
 
 def under_pointer(page: Page) -> tuple[int, int, int]:

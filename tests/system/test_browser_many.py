@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import csv
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pypdfium2
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.support.dicom_files import dicom
 from tests.support.pages import tab_to
 from tests.support.pictures import encoded, zipped
 from tests.support.processes import START_SECONDS
+from tests.support.viewer_page import button, canvas, drag, said, screen
 from xray_classifier.inference.pipeline import classify
 from xray_classifier.inference.verdict import percent
+from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.gate import load_gate
 from xray_classifier.models.loading import load_classifier
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
 FIRST_VERDICT_MS = 300_000  # TensorFlow starts meanwhile, on a busy machine
-HEADING, ROW = 36, 72  # pixels: the table is drawn on a canvas
+HEADING, ROW = 36, 128  # pixels: the table is drawn on a canvas
 NAMES = ("NORMAL/IM-0324-0001.jpeg", "PNEUMONIA/person536_bacteria_2258.jpeg")
 
 
@@ -66,7 +71,14 @@ def upload(page: Page, files: dict[str, bytes]) -> None:
 
 
 def expect_counts(page: Page, counts: str) -> None:
-    expect(page.get_by_text(counts, exact=True)).to_be_visible(timeout=FIRST_VERDICT_MS)
+    """Read the strip, once all are judged."""
+    for count in counts.split(" · "):
+        expect(strip(page, count)).to_be_visible(timeout=FIRST_VERDICT_MS)
+    expect(page.get_by_role("button", name="Download all as CSV")).to_be_visible()
+
+
+def strip(page: Page, count: str) -> Locator:
+    return page.get_by_test_id("stButtonGroup").get_by_role("button", name=count, exact=True)
 
 
 def expect_rows(page: Page, *files: str) -> None:
@@ -91,7 +103,7 @@ def test_three_files_and_a_broken_one_are_sorted_filtered_and_opened(
     expect_counts(page, "1 pneumonia · 1 normal · 1 rejected · 1 unreadable")
     expect_rows(page, "p.jpeg", "n.jpeg", "w.png", "<i>broken</i>.png")
 
-    page.get_by_test_id("stButtonGroup").get_by_text("normal", exact=True).click()
+    strip(page, "1 normal").click()
     expect_rows(page, "n.jpeg")
     open_row(page, 0)
     result = classify(normal, load_classifier(), load_gate())
@@ -103,7 +115,7 @@ def test_three_files_and_a_broken_one_are_sorted_filtered_and_opened(
 
     page.get_by_role("button", name="Back to the table").click()
     expect_rows(page, "n.jpeg")
-    page.get_by_test_id("stButtonGroup").get_by_text("normal", exact=True).click()
+    strip(page, "1 normal").click()
     expect_rows(page, "p.jpeg", "n.jpeg", "w.png", "<i>broken</i>.png")
     open_row(page, 3)
     expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
@@ -115,27 +127,79 @@ def test_study_is_opened_and_left_with_the_keyboard(
 ) -> None:
     upload(page, {Path(name).name: content for name, content in originals.items()})
     expect_counts(page, "1 pneumonia · 1 normal")
-    expect(page.get_by_role("button", name="Download all as CSV")).to_be_visible()
     tab_to(page, page.get_by_role("combobox", name="Open a study"))
     page.keyboard.type("2")
     expect(page.get_by_role("option")).to_have_text("2: pneumonia")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Study 2")).to_be_visible()
     expect(page.get_by_role("heading", name=re.compile("^Pneumonia 9"))).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="Study 1")).to_be_visible()
+    expect(page.get_by_role("button", name="Next")).to_be_disabled()
     tab_to(page, page.get_by_role("button", name="Back to the table"))
     page.keyboard.press("Enter")
     expect_rows(page, *(Path(name).name for name in reversed(NAMES)))
+    page.wait_for_timeout(1500)  # in which the box once opened its study again
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("^Study "))).to_have_count(0)
+
+
+def shape(page: Page) -> float:
+    found: float = canvas(page).evaluate("canvas => canvas.width / canvas.height")
+    return found
+
+
+def expect_shape(page: Page, first: float, *, same: bool) -> None:
+    """Wait for the image of that shape, or of another."""
+    for _ in range(100):
+        if (shape(page) == first) is same:
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"the image has not changed its shape: {shape(page)}")
+
+
+def test_window_and_zoom_are_kept_from_image_to_image(
+    page: Page, originals: dict[str, bytes]
+) -> None:
+    upload(page, {Path(name).name: content for name, content in originals.items()})
+    expect_counts(page, "1 pneumonia · 1 normal")
+    open_row(page, 0)
+    first = shape(page)
+    drag(page, -60, 20)
+    button(page, "Invert").click()
+    button(page, "Zoom in").click()
+    button(page, "Zoom in").click()
+    window = {name: said(page)[name] for name in ("width", "level")}
+    assert window != {"width": "256", "level": "128"}
+    before = screen(page)
+    page.get_by_role("slider", name="Level").focus()
+    page.keyboard.press("ArrowLeft")  # turns the level, and not the page
+    page.keyboard.press("ArrowRight")
+    canvas(page).focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="Study 1")).to_be_visible(timeout=60_000)
+    expect(button(page, "Invert")).to_have_attribute("aria-pressed", "true")
+    expect_shape(page, first, same=False)
+    assert {name: said(page)[name] for name in ("width", "level")} == window
+    assert np.mean(screen(page)) > 128, "bright, since it is inverted"
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("heading", name="Study 2")).to_be_visible(timeout=60_000)
+    expect_shape(page, first, same=True)
+    np.testing.assert_array_equal(screen(page), before)
 
 
 def test_table_is_taken_away_with_numbers_and_with_names_only_if_asked(
     page: Page, originals: dict[str, bytes]
 ) -> None:
-    upload(page, {Path(name).name: content for name, content in originals.items()})
-    expect_counts(page, "1 pneumonia · 1 normal")
+    files = {Path(name).name: content for name, content in originals.items()}
+    files["d.dcm"] = dicom(decode(originals[NAMES[0]]).image)
+    upload(page, files)
+    expect_counts(page, "1 pneumonia · 2 normal")
     rows = download(page)
     assert [(row["study"], row["verdict"]) for row in rows] == [
         ("1", "normal"),
         ("2", "pneumonia"),
+        ("3", "normal"),
     ]
     assert "file" not in rows[0]
     page.get_by_text("with file names").click()
@@ -145,15 +209,24 @@ def test_table_is_taken_away_with_numbers_and_with_names_only_if_asked(
         if "file" in rows[0]:
             break
         page.wait_for_timeout(1000)
-    assert [row["file"] for row in rows] == [Path(name).name for name in originals]
+    assert [row["file"] for row in rows] == list(files)
+    with pypdfium2.PdfDocument(taken(page, "All as one PDF", "studies.pdf")) as document:
+        assert len(document) == 4  # the list, and a report on each
+    with zipfile.ZipFile(taken(page, "DICOM reports as ZIP", "studies.zip")) as archive:
+        assert archive.namelist() == ["study-3.sr.dcm"]
 
 
 def download(page: Page) -> list[dict[str, str]]:
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="Download all as CSV").click()
-    assert waiting.value.suggested_filename == "studies.csv"
-    with Path(waiting.value.path()).open(encoding="utf-8", newline="") as stream:
+    path = taken(page, "Download all as CSV", "studies.csv")
+    with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def taken(page: Page, label: str, name: str) -> Path:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=label).click()
+    assert waiting.value.suggested_filename == name
+    return Path(waiting.value.path())
 
 
 def test_archive_is_judged_stopped_half_way_and_finished(
@@ -173,11 +246,20 @@ def test_archive_is_judged_stopped_half_way_and_finished(
 
     page.get_by_role("button", name="Go on").click()
     expect(progress).to_have_count(0, timeout=FIRST_VERDICT_MS)
-    expect(page.get_by_text(re.compile(r"^\d+ pneumonia ·.* \d+ normal$"))).to_be_visible()
     rows = download(page)
     assert len(rows) == 120
     assert {row["status"] for row in rows} == {"ok"}
     assert [int(row["study"]) for row in rows] == list(range(1, 121))
+    called = sum(row["verdict"] == "pneumonia" for row in rows)
+    expect(strip(page, f"{called} pneumonia")).to_be_visible()
+
+    suspicious = sorted(rows, key=lambda row: -float(row["probability"]))
+    open_row(page, 0)  # and the next two are a key away
+    for row in suspicious[:3]:
+        expect(
+            page.get_by_role("heading", name=f"Study {row['study']}", exact=True)
+        ).to_be_visible()
+        page.keyboard.press("ArrowRight")
 
 
 def test_study_is_opened_while_the_rest_is_judged_behind_it(
@@ -190,7 +272,10 @@ def test_study_is_opened_while_the_rest_is_judged_behind_it(
     progress = page.get_by_text(re.compile(r"^\d+ of 24 judged$"))
     expect(progress).to_have_count(0, timeout=FIRST_VERDICT_MS)
     page.get_by_role("button", name="Back to the table").click()
-    expect(page.get_by_text(re.compile(r"^\d+ pneumonia ·.* \d+ normal$"))).to_be_visible()
+    expect(page.get_by_role("button", name="Download all as CSV")).to_be_visible()
+    table = page.get_by_test_id("stDataFrame").bounding_box()
+    assert table
+    assert table["y"] < 800 - HEADING - ROW, "the upload leaves it room on a small screen"
 
 
 def test_folder_is_chosen_as_a_whole(

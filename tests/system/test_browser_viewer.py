@@ -22,6 +22,7 @@ from tests.support.viewer_page import (
     Pixels,
     button,
     canvas,
+    drag,
     drawn,
     frame,
     grey,
@@ -161,16 +162,6 @@ def windowed(values: NDArray[Any], width: float, level: float) -> Pixels:
     """DICOM's linear function, PS3.3 C.11.2.1.2.1."""
     shades = (values - (level - 0.5)) / (width - 1) + 0.5
     return np.floor(255 * np.clip(shades, 0, 1) + 0.5).astype(np.uint8)
-
-
-def drag(page: Page, across: int, down: int, button: Any = "left") -> None:
-    point(page, 0.5, 0.5)
-    box = frame(page)
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.down(button=button)
-    page.mouse.move(x + across / 2, y + down / 2)
-    page.mouse.move(x + across, y + down)
-    page.mouse.up(button=button)
 
 
 def runs(page: Page) -> int:

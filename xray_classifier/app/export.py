@@ -207,7 +207,7 @@ def bundle_bytes(
 def _line(case: Case) -> tuple[str, str, str, str]:
     chance = case.row.probability
     number = str(case.number)
-    return number, case.word, "" if chance is None else percent(chance), case.row.message
+    return number, case.word, "" if chance is None else percent(chance), case.remarks
 
 
 def _reports(queue: Queue, cases: list[Case], model: str, named: bool) -> Iterator[CaseReport]:

@@ -15,6 +15,7 @@ from PIL import Image
 from xray_classifier.batch.scoring import Row
 from xray_classifier.dicom.decode import is_dicom
 from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.inference.warnings import sentences
 from xray_classifier.inputs.sources import Source
 
 THUMBNAIL_SIDE = 128  # pixels: consolidations are seen, and 200 of them are 500 KB
@@ -42,6 +43,11 @@ class Case:
     def word(self) -> str:
         """The verdict, or the status of what has none."""
         return self.row.verdict or self.row.status
+
+    @property
+    def remarks(self) -> str:
+        """Why there is no verdict, or what a reader of it should know."""
+        return " ".join([self.row.message, *sentences(self.row.warnings)]).strip()
 
 
 class Queue:

@@ -10,7 +10,6 @@ from xray_classifier.app.queue import ORDERS, THUMBNAIL_SIDE, Case, Queue
 from xray_classifier.batch.scoring import UNREADABLE
 from xray_classifier.inference.pipeline import REJECTED
 from xray_classifier.inference.verdict import NORMAL, PNEUMONIA, UNCERTAIN
-from xray_classifier.inference.warnings import sentences
 
 WORDS = (PNEUMONIA, UNCERTAIN, NORMAL, REJECTED, UNREADABLE)
 _WANTED, _ORDER, _CHOSEN, _CLICKED = "show_only", "order", "chosen_case", "open_case"
@@ -65,7 +64,7 @@ def _draw(cases: list[Case]) -> None:
         "image": [case.thumbnail for case in cases],
         "verdict": [case.word for case in cases],
         "probability": [_shown_probability(case) for case in cases],
-        "remarks": [_remarks(case) for case in cases],
+        "remarks": [case.remarks for case in cases],
         "file": [case.row.file for case in cases],
     }
     config = st.column_config
@@ -94,7 +93,3 @@ def _shown_probability(case: Case) -> float | None:
     """Give a probability in %, never as a certainty: `percent` does the same in words."""
     probability = case.row.probability
     return None if probability is None else 100 * min(max(probability, 0.001), 0.999)
-
-
-def _remarks(case: Case) -> str:
-    return " ".join([case.row.message, *sentences(case.row.warnings)]).strip()

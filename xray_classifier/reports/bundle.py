@@ -25,14 +25,14 @@ _FONT = "DejaVuSans"  # which reports.pdf registers
 _SMALL = ParagraphStyle("small", fontName=_FONT, fontSize=8, leading=10.5)
 _TEXT = ParagraphStyle("text", _SMALL, fontSize=9.5, leading=13, spaceBefore=6)
 _COLUMNS = (16 * mm, 26 * mm, 24 * mm, A4[0] - 2 * _MARGIN - 66 * mm)
-_HEAD = ("Study", "Verdict", "Pneumonia", "Why there is none")
+_HEAD = ("Study", "Verdict", "Pneumonia", "What to know")
 
 
 def to_one_pdf(rows: Sequence[Sequence[str]], reports: Iterable[CaseReport], note: str) -> bytes:
     """Write a list of all studies and, behind it, the report on each.
 
     Args:
-        rows: of the list: study, verdict or status, probability, and why there is none.
+        rows: of the list: study, verdict or status, probability, and what to know.
         reports: taken one by one, so that one image at a time is in memory.
         note: what a reader of the list should know of the reports behind it.
     """
