@@ -20,7 +20,7 @@ def drawn(page: Page) -> None:
 
 
 def canvas(page: Page) -> Locator:
-    return page.locator("canvas")
+    return page.locator(".viewer canvas")
 
 
 def screen(page: Page) -> Pixels:

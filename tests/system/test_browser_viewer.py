@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, CDPSession, Error, Locator, Page, Route, WebSocket, expect
+from playwright.sync_api import (
+    Browser,
+    CDPSession,
+    Error,
+    Locator,
+    Page,
+    Route,
+    ViewportSize,
+    WebSocket,
+    expect,
+)
 
 from tests.support.dicom_files import dicom
 from tests.support.pages import tab_to
@@ -63,7 +73,7 @@ st.text("the end")
 for line in range(60):
     st.text(f"line {line}")
 """
-WIDE = {"width": 1000, "height": 900}
+WIDE: ViewportSize = {"width": 1000, "height": 900}
 
 
 def wide() -> Pixels:
@@ -138,9 +148,29 @@ def open_page(browser: Browser, address: str) -> Iterator[Opener]:
         context.close()
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Page]:
+    """One for all: in a new one the browser would load Streamlit anew."""
+    context = browser.new_context(viewport=WIDE)
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture
-def page(open_page: Opener) -> Page:
-    return open_page()
+def page(tab: Page, address: str) -> Iterator[Page]:
+    errors: list[str] = []
+
+    def note(error: Error) -> None:
+        errors.append(str(error))
+
+    tab.on("pageerror", note)
+    tab.set_viewport_size(WIDE)
+    tab.mouse.move(0, 0)
+    tab.goto(address)
+    settle(tab)
+    yield tab
+    tab.remove_listener("pageerror", note)
+    assert errors == []
 
 
 def settle(page: Page) -> None:
@@ -647,7 +677,7 @@ REFUSED = [["script-src-elem", "inline"], ["script-src", "wasm-eval"]]
 
 
 def test_works_under_a_strict_policy_and_asks_for_nothing(browser: Browser, address: str) -> None:
-    page = browser.new_page(viewport=WIDE, permissions=["local-network-access"])  # type: ignore[arg-type]
+    page = browser.new_page(viewport=WIDE, permissions=["local-network-access"])
 
     def answer(route: Route) -> None:
         response = route.fetch()

@@ -142,10 +142,11 @@ def _show_table(state: _State) -> None:
 
 def _show_opened(state: _State, number: int) -> None:
     """Show one case as if it had been uploaded alone, with ways back and on."""
-    _show_ways(state, number)
     source = state.queue.source(number)
-    st.header(f"Study {number}")
-    st.text(source.name)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header(f"Study {number}", width="content")
+        _show_ways(state, number)
+        st.text(source.name, width="content")
     try:
         data = source.read()
     except UnreadableImageError as error:
@@ -158,28 +159,23 @@ def _show_ways(state: _State, number: int) -> None:
     """Lead back to the table, and on to what stands beside a study there."""
     numbers = [case.number for case in listed(state.queue)]
     place = numbers.index(number) if number in numbers else None
-    before, after = None, None
-    if place is not None:
-        before = numbers[place - 1] if place else None
-        after = numbers[place + 1] if place + 1 < len(numbers) else None
-    with st.container(horizontal=True, vertical_alignment="center"):
+    before = numbers[place - 1] if place else None
+    after = None if place is None else next(iter(numbers[place + 1 :]), None)
+    st.button("Back to the table", icon=":material/grid_on:", on_click=_open, args=(state, None))
+    for label, icon, key, other in (
+        ("Previous", ":material/arrow_back:", "Left", before),
+        ("Next", ":material/arrow_forward:", "Right", after),
+    ):
         st.button(
-            "Back to the table", icon=":material/grid_on:", on_click=_open, args=(state, None)
+            label,
+            icon=icon,
+            shortcut=key,
+            disabled=other is None,
+            on_click=_open,
+            args=(state, other),
         )
-        for label, icon, key, other in (
-            ("Previous", ":material/arrow_back:", "Left", before),
-            ("Next", ":material/arrow_forward:", "Right", after),
-        ):
-            st.button(
-                label,
-                icon=icon,
-                shortcut=key,
-                disabled=other is None,
-                on_click=_open,
-                args=(state, other),
-            )
-        if place is not None:
-            st.caption(f"{place + 1} of {len(numbers)} in the table", width="content")
+    if place is not None:
+        st.caption(f"{place + 1} of {len(numbers)} in the table", width="content")
 
 
 def _open(state: _State, number: int | None) -> None:
