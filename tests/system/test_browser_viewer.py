@@ -601,21 +601,22 @@ def test_two_fingers_zoom_about_their_middle_and_one_changes_the_window(
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-@pytest.mark.parametrize("width", [1280, 768, 390])
-def test_viewer_is_dark_and_fits(open_page: Opener, width: int, scheme: str) -> None:
-    page = open_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    ground = page.locator(".viewer").evaluate("box => getComputedStyle(box).backgroundColor")
-    assert max(map(int, re.findall(r"\d+", ground))) < 40
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_viewer_is_dark_and_fits(open_page: Opener, scheme: str) -> None:
+    page = open_page(color_scheme=scheme)
     viewer, inner = page.locator(".viewer"), page.locator(".viewer *:visible")
-    outer = viewer.bounding_box()
-    assert outer
-    boxes = [inner.nth(place).bounding_box() for place in range(inner.count())]
-    right = max(box["x"] + box["width"] for box in boxes if box)
-    assert right <= outer["x"] + outer["width"] + 0.5
-    box = canvas(page).bounding_box()
-    assert box
-    assert box["height"] <= 0.76 * 844, "the page could not be scrolled beside it"
+    ground = viewer.evaluate("box => getComputedStyle(box).backgroundColor")
+    assert max(map(int, re.findall(r"\d+", ground))) < 40
+    for width in (1280, 768, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        drawn(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        outer, box = viewer.bounding_box(), canvas(page).bounding_box()
+        assert outer
+        assert box
+        boxes = [inner.nth(place).bounding_box() for place in range(inner.count())]
+        right = max(part["x"] + part["width"] for part in boxes if part)
+        assert right <= outer["x"] + outer["width"] + 0.5, width
+        assert box["height"] <= 0.76 * 844, "the page could not be scrolled beside it"
 
 
 def test_everything_is_reached_by_tab_and_the_focus_is_seen(page: Page) -> None:
