@@ -164,7 +164,7 @@ def _say_what_is_in_them(seen: int, dicom: int, total: int) -> str:
     if seen == MOST_PAGES:
         parts.append(f"the {MOST_PAGES} likeliest pneumonias among those that could be read")
     if dicom:
-        parts.append(f"the ZIP holds a DICOM Structured Report on each of {dicom} DICOM files")
+        parts.append(f"the ZIP holds a DICOM Structured Report on each DICOM file ({dicom})")
     return "; ".join(parts) + "."
 
 
