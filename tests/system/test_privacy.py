@@ -25,7 +25,7 @@ from tests.support.dicom_files import BIRTH, IDENTIFIER, NAME, dicom
 from tests.support.identity import IDENTITY
 from tests.support.pictures import encoded, zipped
 from tests.support.places import skip
-from tests.support.visitors import CSV, Server, Visitor, serve
+from tests.support.visitors import Server, Visitor, serve
 from xray_classifier.inputs.decoding import decode
 
 pytestmark = pytest.mark.data
@@ -126,12 +126,12 @@ def take_reports(visitor: Visitor) -> list[bytes]:
 
 
 def take_tables(visitor: Visitor, files: dict[str, bytes]) -> list[bytes]:
-    """Upload files and a ZIP of them at once, and take the table, without and with names."""
+    """Upload files and a ZIP of them at once, and take all away, without and with names."""
     visitor.upload_all({f"{FILE_NAME}.zip": zipped(files)} | files)
     visitor.wait_for_all()
-    table = visitor.download(CSV)
+    plain = [visitor.download(label) for label in visitor.seen.files]
     visitor.switch("with file names")
-    return [table, visitor.download(CSV)]
+    return plain + [visitor.download(label) for label in visitor.seen.files]
 
 
 def visit_in_all_ways(server: Server, files: dict[str, bytes]) -> tuple[str, list[bytes]]:
@@ -212,8 +212,10 @@ def test_all_that_can_be_taken_away_was(scene: Scene) -> None:
     assert [report[128:132] == b"DICM" for report in plain] == [False, False, True, True]
     assert not [report for report in plain if NAME.encode() in report]
     assert [NAME.encode() in report for report in named] == [False, False, True, True]
-    assert [table.count(b"\r\n") for table in scene.taken[8:]] == [7, 7]  # three, twice, a heading
-    assert [FILE_NAME.encode() in table for table in scene.taken[8:]] == [False, True]
+    (table, pdf, packed), (named_table, *_) = scene.taken[8:11], scene.taken[11:]
+    assert [part.count(b"\r\n") for part in (table, named_table)] == [7, 7]  # twice 3, a heading
+    assert [FILE_NAME.encode() in part for part in (table, named_table)] == [False, True]
+    assert (pdf[:5], packed[:2]) == (b"%PDF-", b"PK")
 
 
 def test_nothing_in_a_file_that_was_left_tells_of_a_visit(scene: Scene) -> None:
