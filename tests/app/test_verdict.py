@@ -1,12 +1,128 @@
-"""The verdict is stated with what it rests on."""
+"""The verdict is seen on its scale, and stated with what it rests on."""
 
 from __future__ import annotations
 
+import base64
+import re
 from dataclasses import replace
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.support.drawn_reports import INVALID, RESULT
 from tests.support.recorded import POINT_FIGURES, SUMMARY
 from tests.support.stand_ins import pointed_classifier
-from xray_classifier.app.verdict import notes_on_numbers
+from xray_classifier.app.verdict import UNMEASURED, address_of_results, measured, notes_on_numbers
+from xray_classifier.inference.warnings import NO_DIAGNOSIS, WARNINGS
+from xray_classifier.models import loading
+from xray_classifier.models.operating_point import OperatingPoint
+from xray_classifier.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from xray_classifier.inference.pipeline import Result
+
+PICTURE = re.compile(r"!\[(.*?)\]\(data:image/svg\+xml;base64,(.*?)\)")
+NORMAL = replace(RESULT, probability=0.02, verdict="normal", operating_point="balanced")
+
+
+def script(result: object, spec: object) -> None:
+    from xray_classifier.app.verdict import show_verdict
+
+    show_verdict(result, spec)  # type: ignore[arg-type]  # no import is known out there
+
+
+def drawn(result: Result, spec: ModelSpec) -> AppTest:
+    page = AppTest.from_function(script, args=(result, spec), default_timeout=30).run()
+    assert not page.exception
+    return page
+
+
+def scale_of(page: AppTest) -> str:
+    """The SVG of the scale."""
+    found = PICTURE.findall("".join(element.value for element in page.markdown))
+    (scale,) = (picture for words, picture in found if words)
+    return base64.b64decode(scale).decode()
+
+
+def test_scale_is_a_picture_with_words_and_its_keys_need_none() -> None:
+    page = drawn(replace(NORMAL, post_test_probability=0.1), pointed_classifier().spec)
+    found = PICTURE.findall("".join(element.value for element in page.markdown))
+    words = [alternative for alternative, _ in found]
+    assert [word for word in words if word] == [
+        "Scale from 0 to 100 %: normal below 60.0 %, uncertain in between, pneumonia from 80.0 % "
+        "on. Marked: Probability of pneumonia 2.0 %; With the pre-test probability given: 10.0 %, "
+        "in the zone normal."
+    ]
+    assert len(words) == 6  # two marks, the scale, three zones
+    for _, picture in found:
+        assert ElementTree.fromstring(base64.b64decode(picture)).tag.endswith("svg")  # noqa: S314
+    assert [element.value for element in page.caption] == ["0 %", "50 %", "100 %"]
+
+
+def test_warnings_stay_outside_the_fold_and_all_else_about_the_number_is_in_it() -> None:
+    spec = pointed_classifier().spec
+    page = drawn(replace(NORMAL, warnings=("outside_population",)), spec)
+    said = [element.value for element in page.warning]
+    assert said == [WARNINGS["outside_population"], NO_DIAGNOSIS]
+    (fold,) = page.expander
+    assert fold.label == "What this number means"
+    assert not fold.warning
+    folded = " ".join(element.value for element in fold.markdown)
+    for part in (
+        "Operating point *balanced*: normal below 60.0 %, pneumonia from 80.0 % on",
+        "assumes that 74.0 %",
+        "Pointed (`pointed`, `efefefef`), run by NumPy 2",
+        "(model?model=pointed&point=balanced#how-well-it-does)",
+    ):
+        assert part in folded, part
+
+
+def test_number_that_is_not_valid_is_drawn_without_the_colour_of_a_verdict() -> None:
+    spec = ModelSpec("m", "M", "m.keras")
+    valid, invalid = scale_of(drawn(RESULT, spec)), scale_of(drawn(INVALID, spec))
+    assert "#c8631a" in valid
+    assert "#c8631a" not in invalid
+    page = drawn(INVALID, spec)
+    shown = " ".join(element.value for element in page.markdown)
+    assert "**Probability of pneumonia 97.3 % (not valid)**" in shown
+    assert "in the zone" not in shown
+    assert "healthy children" not in shown
+    assert page.header[0].value == "Not valid: Pneumonia 97.3 %"
+
+
+@pytest.mark.parametrize(
+    ("model", "point", "sentence"),
+    [
+        ("default", "balanced", "21 were called ill; of 100 ill ones, 1 was missed"),
+        ("default", "screening", "38 were called ill; of 100 ill ones, fewer than 1 was missed"),
+        ("default", "confirming", "11 were called ill; of 100 ill ones, 4 were missed"),
+        ("article", "fixed", "37 were called ill; of 100 ill ones, 3 were missed"),
+    ],
+)
+def test_frequencies_of_the_chosen_point_stand_under_the_scale(
+    model: str, point: str, sentence: str
+) -> None:
+    page = drawn(replace(NORMAL, operating_point=point), loading.read_facts(model))
+    whole = f"Of 100 healthy children like those of the official test, {sentence} (no verdict left"
+    assert [element.value for element in page.markdown if element.value.startswith(whole)]
+
+
+def test_frequencies_that_were_not_measured_are_said_to_be_so() -> None:
+    page = drawn(RESULT, ModelSpec("m", "M", "m.keras"))
+    assert UNMEASURED in [element.value for element in page.markdown]
+
+
+def test_figures_at_another_threshold_are_not_taken_for_a_fixed_point() -> None:
+    spec = ModelSpec("m", "M", "m.keras", results={"chest_xray/test": SUMMARY})
+    assert measured(spec.point(), spec) is not None  # SUMMARY is at .5, as is the point
+    assert measured(OperatingPoint.fixed(0.4), spec) is None
+
+
+def test_address_of_the_results_names_what_they_are_of() -> None:
+    spec = ModelSpec("m & n", "M", "m.keras")
+    assert address_of_results(spec.point(), spec) == "model?model=m+%26+n#how-well-it-does"
 
 
 def test_what_the_test_set_gave_stands_beside_the_point() -> None:
