@@ -38,7 +38,7 @@ def texts(page: AppTest) -> str:
 
 
 def test_empty_page_invites_an_upload_and_shows_no_error(page: AppTest) -> None:
-    assert "Drop one frontal chest X-ray" in page.info[0].value
+    assert "Drop one frontal chest X-ray" in texts(page)
     assert not page.error
     assert not page.exception
 
@@ -189,7 +189,7 @@ def test_missing_default_model_leaves_the_page_whole(
 ) -> None:
     monkeypatch.setattr(loading, "model_names", list)
     page.run()
-    assert "Drop one frontal chest X-ray" in page.info[0].value
+    assert "Drop one frontal chest X-ray" in texts(page)
     assert not page.exception
 
 
