@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from tests.support.drawn_reports import INVALID, RESULT
 from tests.support.recorded import POINT_FIGURES, SUMMARY
 from tests.support.stand_ins import pointed_classifier
-from xray_classifier.app.verdict import UNMEASURED, address_of_results, measured, notes_on_numbers
+from xray_classifier.app.verdict import UNMEASURED, links_to_more, measured, notes_on_numbers
 from xray_classifier.inference.warnings import NO_DIAGNOSIS, WARNINGS
 from xray_classifier.models import loading
 from xray_classifier.models.operating_point import OperatingPoint
@@ -74,7 +74,7 @@ def test_warnings_stay_outside_the_fold_and_all_else_about_the_number_is_in_it()
         "Operating point *balanced*: normal below 60.0 %, pneumonia from 80.0 % on",
         "assumes that 74.0 %",
         "Pointed (`pointed`, `efefefef`), run by NumPy 2",
-        "(model?model=pointed&point=balanced#how-well-it-does)",
+        "(model?model=pointed#how-well-it-does)",
     ):
         assert part in folded, part
 
@@ -120,9 +120,18 @@ def test_figures_at_another_threshold_are_not_taken_for_a_fixed_point() -> None:
     assert measured(OperatingPoint.fixed(0.4), spec) is None
 
 
-def test_address_of_the_results_names_what_they_are_of() -> None:
+def test_links_name_model_and_point_and_lead_to_headings_that_there_are() -> None:
     spec = ModelSpec("m & n", "M", "m.keras")
-    assert address_of_results(spec.point(), spec) == "model?model=m+%26+n#how-well-it-does"
+    assert "(model?model=m+%26+n#where-it-fails)" in links_to_more(spec.point(), spec)
+    page = AppTest.from_string(
+        "from xray_classifier.app.model import show_model_page; show_model_page('default')"
+    ).run(timeout=30)
+    default = loading.read_facts("default")
+    links = re.findall(r"\((.+?)#(.+?)\)", links_to_more(default.point("screening"), default))
+    assert {address for address, _ in links} == {"model?point=screening"}
+    assert "(model#how-well-it-does)" in links_to_more(default.point(), default)
+    anchors = {heading.anchor for heading in page.header}
+    assert {anchor for _, anchor in links} <= anchors
 
 
 def test_what_the_test_set_gave_stands_beside_the_point() -> None:

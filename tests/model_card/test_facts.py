@@ -24,7 +24,6 @@ from xray_classifier.model_card.facts import (
     border_sentence,
     comparison_sentence,
     confusion_at,
-    confusion_rows,
     figure_rows,
     frequencies_sentence,
     gate_rows,
@@ -61,13 +60,6 @@ def test_fractions_are_percent_and_the_rest_are_decimals() -> None:
         {"figure": "sensitivity", "value": "66.7 %", "95 % interval": "50.0 % to 80.0 %"},
         {"figure": "specificity", "value": "75.0 %", "95 % interval": "60.0 % to 90.0 %"},
         {"figure": "AUC", "value": "0.812", "95 % interval": "0.700 to 0.900"},
-    ]
-
-
-def test_confusion_names_truth_and_verdict() -> None:
-    assert confusion_rows(Confusion(259, 9, 26, 1746)) == [
-        {"in truth": "normal", "called normal": "259", "called pneumonia": "9"},
-        {"in truth": "pneumonia", "called normal": "26", "called pneumonia": "1,746"},
     ]
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from xray_classifier.app.model import FAILS, POINTS, RESULTS
 from xray_classifier.inference import scale
 from xray_classifier.inference.pipeline import NOT_VALID, Result
 from xray_classifier.inference.scale import Shape, Zone
@@ -16,13 +17,19 @@ from xray_classifier.inference.verdict import NORMAL, PNEUMONIA, UNCERTAIN, perc
 from xray_classifier.inference.warnings import NO_DIAGNOSIS, sentences
 from xray_classifier.model_card.facts import frequencies_sentence
 from xray_classifier.models.gate import ADVICE
+from xray_classifier.models.loading import DEFAULT_MODEL
 from xray_classifier.models.operating_point import FIXED, OperatingPoint
 from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
 from xray_classifier.records.evaluation import Figures, PointFigures
 
 COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
 UNMEASURED = "How often it errs at this operating point was not measured."
-MORE, RESULTS = "How this was measured", "how-well-it-does"  # the anchor of a heading of that page
+MORE = {
+    "how this was measured": RESULTS,
+    "what operating points are": POINTS,
+    "where it fails": FAILS,
+}
+"""Parts of the page about the model, by what they explain."""
 
 
 def offer_output(result: Result) -> bool:
@@ -52,7 +59,8 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
         st.markdown(explain_point(point))
         for note in notes_on_numbers(point, spec):
             st.markdown(note)
-        st.markdown(f"{model_line(spec, result)}. [{MORE}]({address_of_results(point, spec)})")
+        st.markdown(model_line(spec, result))
+        st.markdown(links_to_more(point, spec))
 
 
 def show_scale(result: Result, point: OperatingPoint) -> None:
@@ -150,10 +158,17 @@ def model_line(spec: ModelSpec, result: Result) -> str:
     return f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`), run by {result.runtime}"
 
 
-def address_of_results(point: OperatingPoint, spec: ModelSpec) -> str:
-    """Give the address, seen from this page, of what was measured of this model and point."""
-    chosen = {"model": spec.name} | ({} if point.name == FIXED else {"point": point.name})
-    return f"model?{urlencode(chosen)}#{RESULTS}"
+def links_to_more(point: OperatingPoint, spec: ModelSpec) -> str:
+    """Lead to what the page about the model says of this model and point.
+
+    What that page takes by default stands in no address: it would be removed, and the part with it.
+    """
+    chosen = {"model": spec.name} if spec.name != DEFAULT_MODEL else {}
+    if point != spec.point():
+        chosen["point"] = point.name
+    page = f"model?{urlencode(chosen)}" if chosen else "model"
+    links = [f"[{words}]({page}#{part})" for words, part in MORE.items()]
+    return f"About the model: {', '.join(links)}."
 
 
 def _zone_line(zone: Zone, plain: bool) -> str:

@@ -71,15 +71,6 @@ def figure_rows(figures: Figures) -> list[TableRow]:
     ]
 
 
-def confusion_rows(confusion: Confusion) -> list[TableRow]:
-    """Write a confusion matrix, true labels by row."""
-    return [
-        {"in truth": truth}
-        | {f"called {label}": f"{n:,}" for label, n in zip(LABELS, counts, strict=True)}
-        for truth, counts in zip(LABELS, confusion.rows, strict=True)
-    ]
-
-
 def confusion_at(found: EvaluationReport, point: str) -> Confusion:
     """Count forced verdicts at an operating point, from what was measured of it.
 
