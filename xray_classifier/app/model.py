@@ -96,7 +96,7 @@ def show_results(specs: Sequence[ModelSpec]) -> None:
     if not measured:
         st.markdown("Not measured.")
         return
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns(2, gap="medium")
     data = left.selectbox("Measured on", measured, key="data", bind="query-params") or measured[0]
     found = results[data]
     points = list(found.operating_points)
@@ -110,7 +110,7 @@ def show_results(specs: Sequence[ModelSpec]) -> None:
     parts = [(part, spec) for part in PARTS for spec in specs]
     for first in range(0, len(parts), 2):
         pair = parts[first : first + 2]
-        for column, (part, spec) in zip(st.columns(2, gap="large"), pair, strict=False):
+        for column, (part, spec) in zip(st.columns(2, gap="medium"), pair, strict=False):
             with column:
                 title = CURVES[part].title if part in CURVES else part
                 st.subheader(f"{title}: {spec.name}" if len(specs) > 1 else title)
