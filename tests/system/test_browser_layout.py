@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
+from tests.support.pages import tab_to
 from tests.support.processes import START_SECONDS
 
 pytestmark = pytest.mark.browser
 
 FIRST_VERDICT_MS = 300_000
 SCREEN = ViewportSize(width=1280, height=800)
+ZOOMED = ViewportSize(width=640, height=400)  # what 200 % leave of it
 GOOD_SHIFT = 0.1  # what web.dev calls good of Cumulative Layout Shift
 WATCH_SHIFTS = """
 window.downward = 0;
@@ -84,12 +86,18 @@ def test_verdict_comes_without_a_jump_and_leads_to_what_explains_it(
     assert scale.evaluate("picture => picture.complete && picture.naturalWidth > 0")
     assert box(scale)["width"] > 200
     expect(page.get_by_text(re.compile("^Of 100 healthy children like those"))).to_be_visible()
-    page.get_by_text("What this number means").click()
+    tab_to(page, page.locator("summary").filter(has_text="What this number means"))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("link", name="where it fails"))
     with page.context.expect_page() as opened:
-        page.get_by_role("link", name="where it fails").click()
+        page.keyboard.press("Enter")
     about = opened.value
     expect(about).to_have_url(re.compile("/model#where-it-fails$"))
     expect(about.get_by_role("heading", name="Where it fails")).to_be_in_viewport()
+    for shown in (page, about):
+        shown.set_viewport_size(ZOOMED)
+        assert shown.evaluate("document.documentElement.scrollWidth") <= ZOOMED["width"]
+    assert box(scale)["width"] <= ZOOMED["width"]
 
 
 def test_charts_come_first_with_figures_under_the_pointer(page: Page) -> None:
