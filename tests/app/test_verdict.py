@@ -90,6 +90,7 @@ def test_number_that_is_not_valid_is_drawn_without_the_colour_of_a_verdict() -> 
     assert "in the zone" not in shown
     assert "healthy children" not in shown
     assert page.header[0].value == "Not valid: Pneumonia 97.3 %"
+    assert page.header[0].divider == "gray"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,10 @@ def test_figures_at_another_threshold_are_not_taken_for_a_fixed_point() -> None:
 
 def test_links_name_model_and_point_and_lead_to_headings_that_there_are() -> None:
     spec = ModelSpec("m & n", "M", "m.keras")
-    assert "(model?model=m+%26+n#where-it-fails)" in links_to_more(spec.point(), spec)
+    assert links_to_more(spec.point(), spec) == (
+        "About the model: [how this was measured](model?model=m+%26+n#how-well-it-does), "
+        "[where it fails](model?model=m+%26+n#where-it-fails)."
+    )
     page = AppTest.from_string(
         "from xray_classifier.app.model import show_model_page; show_model_page('default')"
     ).run(timeout=30)

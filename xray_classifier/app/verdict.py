@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -22,7 +23,11 @@ from xray_classifier.models.operating_point import FIXED, OperatingPoint
 from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
 from xray_classifier.records.evaluation import Figures, PointFigures
 
-COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
+COLOURS: dict[str, Literal["blue", "orange", "gray"]] = {
+    NORMAL: "blue",
+    PNEUMONIA: "orange",
+    UNCERTAIN: "gray",
+}
 UNMEASURED = "How often it errs at this operating point was not measured."
 MORE = {
     "how this was measured": RESULTS,
@@ -47,11 +52,12 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
     """
     for sentence in sentences(result.warnings):
         st.warning(sentence, icon=":material/warning:")
-    mark = "Not valid: " if NOT_VALID in result.warnings else ""
-    st.header(f"{mark}{headline(result)}", divider=COLOURS[str(result.verdict)])
+    valid = NOT_VALID not in result.warnings
+    mark, colour = ("", COLOURS[str(result.verdict)]) if valid else ("Not valid: ", "gray")
+    st.header(f"{mark}{headline(result)}", divider=colour)
     point = spec.point(result.operating_point)
     show_scale(result, point)
-    if NOT_VALID not in result.warnings:
+    if valid:
         found = measured(point, spec)
         st.markdown(frequencies_sentence(found.figures, found.whom) if found else UNMEASURED)
     st.warning(NO_DIAGNOSIS, icon=":material/warning:")
@@ -167,7 +173,11 @@ def links_to_more(point: OperatingPoint, spec: ModelSpec) -> str:
     if point != spec.point():
         chosen["point"] = point.name
     page = f"model?{urlencode(chosen)}" if chosen else "model"
-    links = [f"[{words}]({page}#{part})" for words, part in MORE.items()]
+    links = [
+        f"[{words}]({page}#{part})"
+        for words, part in MORE.items()
+        if part != POINTS or spec.operating_points
+    ]
     return f"About the model: {', '.join(links)}."
 
 
