@@ -7,6 +7,7 @@ import streamlit as st
 from xray_classifier.app.judge import show_judge_page
 from xray_classifier.app.model import show_model_page
 from xray_classifier.app.session import (
+    SIDEBAR,
     TITLE,
     choose_how,
     choose_model,
@@ -24,7 +25,7 @@ def main() -> None:
         st.Page(lambda: show_model_page(name), title="About the model", url_path="model"),
     ]
     page = st.navigation(pages, position="top")
-    st.set_page_config(f"{page.title} | {TITLE}", "🫁", layout="wide")
+    st.set_page_config(f"{page.title} | {TITLE}", "🫁", "wide", SIDEBAR)
     name = choose_model()
     page.run()
 

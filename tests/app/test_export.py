@@ -22,7 +22,7 @@ from tests.support.drawn_reports import FILE_NAME, REJECTION, RESULT, SPEC
 from tests.support.pictures import encoded, gradient
 from xray_classifier.app import export as export_page
 from xray_classifier.app import one_image
-from xray_classifier.app.queue import Queue
+from xray_classifier.batch.queue import Queue
 from xray_classifier.batch.scoring import score_source
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.imaging.radiograph import Radiograph
@@ -61,7 +61,7 @@ def test_empty_page_offers_no_report(page: AppTest) -> None:
 
 def test_image_can_be_taken_away_as_pdf_and_json(page: AppTest) -> None:
     upload(page, encoded(gradient()))
-    assert page.expander[0].label == "Take it away"
+    assert page.expander[-1].label == "Take it away"
     assert labels(page) == ["PDF", "JSON"]
     assert boxes(page) == {FILE_NAME_BOX: False}
 

@@ -75,7 +75,7 @@ def test_sample_is_put_away_again(page: AppTest) -> None:
     page.button[0].click().run()
     page.button[0].click().run()
     assert not page.query_params
-    assert "Drop one frontal chest X-ray" in page.info[0].value
+    assert "Drop one frontal chest X-ray" in texts(page)
 
 
 def test_address_opens_the_sample_and_rubbish_does_not(page: AppTest) -> None:

@@ -67,8 +67,13 @@ def texts(page: AppTest) -> str:
     return " ".join(element.value for element in [*page.markdown, *page.caption])
 
 
-def charts(page: AppTest) -> int:
-    return len(page.get("vega_lite_chart")) + len(page.get("arrow_vega_lite_chart"))
+def charts(page: AppTest) -> list[Any]:
+    return [*page.get("vega_lite_chart"), *page.get("arrow_vega_lite_chart")]
+
+
+def words(page: AppTest) -> str:
+    """What the charts say to who cannot see them."""
+    return " ".join(str(chart.proto) for chart in charts(page))
 
 
 def test_shipped_model_is_shown_with_its_hash_and_where_it_fails() -> None:
@@ -89,10 +94,10 @@ def test_figures_come_with_counts_intervals_and_confusion(
     assert "**A tiny model** (`tiny`, `abababab`)" in texts(page)
     assert "1,200 images of 800 patients" in texts(page)
     assert "threshold of 40 %" in texts(page)
-    figures, confusion = (table.value for table in page.table[:2])
+    figures = page.table[0].value
     assert figures["value"].tolist() == ["0.512", "70.0 %", "66.7 %", "75.0 %", "0.812"]
     assert figures["95 % interval"].tolist()[1] == "55.0 % to 85.0 %"
-    assert confusion["called pneumonia"].tolist() == ["10", "1,095"]
+    assert "of pneumonia 1,095 called pneumonia (99.5 %)" in words(page)
 
 
 def test_curves_are_drawn_where_they_were_measured(
@@ -103,19 +108,47 @@ def test_curves_are_drawn_where_they_were_measured(
         "adult_nih/all": MEASURED,
     }
     page = shown(monkeypatch, tmp_path, results)
-    assert charts(page) == 3
+    titles = [element.value for element in page.subheader]
+    assert titles == ["ROC curve", "Confusion", "Reliability", "Coverage", "Figures"]
+    assert len(charts(page)) == 4
     assert "Not measured." not in texts(page)
-    page.selectbox[0].set_value("adult_nih/all").run()
-    assert charts(page) == 0
-    assert [element.value for element in page.markdown].count("Not measured.") == 3
+    page.selectbox(key="data").set_value("adult_nih/all").run()
+    assert len(charts(page)) == 2  # the threshold alone, and the confusion
+    assert [element.value for element in page.markdown].count("Not measured.") == 2
+
+
+def test_charts_stand_before_text() -> None:
+    page = drawn("default")
+    assert [element.value for element in page.header] == [
+        "How well it does",
+        "Operating points",
+        "What it learned from",
+        "Where it fails",
+        "Does it look at lungs?",
+        "What the gate refuses",
+    ]
+
+
+def test_two_models_are_compared_side_by_side() -> None:
+    page = drawn("default")
+    page.selectbox(key="compare").set_value("article").run()
+    assert not page.exception
+    titles = [element.value for element in page.subheader]
+    assert titles[:4] == [
+        *("ROC curve: default", "ROC curve: article"),
+        *("Confusion: default", "Confusion: article"),
+    ]
+    assert "The article's CNN" in texts(page)
+    assert "of normal 87 called pneumonia (37.2 %)" in words(page)
+    assert "Fixed: 97.2 % sensitivity at 37.2 % false alarms." in words(page)
 
 
 def test_data_set_is_read_from_the_address() -> None:
     page = AppTest.from_function(script, args=("default",), default_timeout=30)
     page.query_params["data"] = "adult_nih/all"
-    assert page.run().selectbox[0].value == "adult_nih/all"
+    assert page.run().selectbox(key="data").value == "adult_nih/all"
     page.query_params["data"] = "rubbish"
-    assert page.run().selectbox[0].options[0] in ("chest_xray/test", "chest_xray/holdout")
+    assert page.run().selectbox(key="data").options[0] in ("chest_xray/test", "chest_xray/holdout")
     assert not page.exception
 
 
@@ -126,7 +159,7 @@ def test_model_that_was_never_measured_says_so(
     assert "Not measured." in texts(page)
     assert "**Adults**: Not measured yet." in texts(page)
     assert "Whether it looks at lungs was not measured." in texts(page)
-    assert not page.selectbox
+    assert [choice.key for choice in page.selectbox] == ["compare"]
     assert not page.expander
 
 
@@ -155,14 +188,13 @@ def test_operating_points_are_shown_for_each_data(
     )
     found = replace(MEASURED, operating_points=points)
     page = shown(monkeypatch, tmp_path, {"chest_xray/test": found})
-    assert [element.value for element in page.subheader][-2:] == [
-        "Operating points, where they were fitted, out of fold",
-        "Operating points, official test set",
-    ]
+    assert "Operating points, where they were fitted, out of fold:" in texts(page)
+    assert "Operating points, official test set:" in texts(page)
+    assert "*balanced*, equal; *screening*, equal." in texts(page)
     # 100 normals and 1,100 pneumonias: 80 % and 95 % of them are judged rightly.
-    assert page.table[1].value["called pneumonia"].tolist() == ["20", "1,045"]
+    assert "of normal 20 called pneumonia (20.0 %)" in words(page)
     assert "threshold of 60 %" in texts(page)
-    page.selectbox[1].set_value("screening").run()
+    page.selectbox(key="point").set_value("screening").run()
     assert "threshold of 50 %" in texts(page)
 
 

@@ -24,8 +24,8 @@ from xray_classifier.model_card.facts import (
     border_sentence,
     comparison_sentence,
     confusion_at,
-    confusion_rows,
     figure_rows,
+    frequencies_sentence,
     gate_rows,
     heatmap_sentence,
     point_rows,
@@ -60,13 +60,6 @@ def test_fractions_are_percent_and_the_rest_are_decimals() -> None:
         {"figure": "sensitivity", "value": "66.7 %", "95 % interval": "50.0 % to 80.0 %"},
         {"figure": "specificity", "value": "75.0 %", "95 % interval": "60.0 % to 90.0 %"},
         {"figure": "AUC", "value": "0.812", "95 % interval": "0.700 to 0.900"},
-    ]
-
-
-def test_confusion_names_truth_and_verdict() -> None:
-    assert confusion_rows(Confusion(259, 9, 26, 1746)) == [
-        {"in truth": "normal", "called normal": "259", "called pneumonia": "9"},
-        {"in truth": "pneumonia", "called normal": "26", "called pneumonia": "1,746"},
     ]
 
 
@@ -200,3 +193,25 @@ def test_shipped_models_have_all_of_it(name: str) -> None:
     sentences = [training_sentences(spec), border_sentence(stress), heatmap_sentence(explanation)]
     assert not [text for text in sentences if "not measured" in text or "not recorded" in text]
     assert len(stress_rows(stress)) == 15
+
+
+@pytest.mark.parametrize(
+    ("specificity", "sensitivity", "said"),
+    [
+        (0.8, 0.95, "20 were called ill; of 100 ill ones, 5 were missed"),
+        (0.99, 0.99, "1 was called ill; of 100 ill ones, 1 was missed"),
+        (0.996, 1.0, "fewer than 1 was called ill; of 100 ill ones, fewer than 1 was missed"),
+        (0.0, 0.001, "more than 99 were called ill; of 100 ill ones, more than 99 were missed"),
+    ],
+)
+def test_errors_are_counted_in_a_hundred_and_never_none(
+    specificity: float, sensitivity: float, said: str
+) -> None:
+    figures = replace(
+        POINT_FIGURES,
+        specificity=Estimate(specificity, 0, 1),
+        sensitivity=Estimate(sensitivity, 0, 1),
+    )
+    assert frequencies_sentence(figures, "of a made-up town") == (
+        f"Of 100 healthy children of a made-up town, {said} (no verdict left uncertain)."
+    )

@@ -83,6 +83,23 @@ def test_invalid_number_is_marked_in_large_letters_before_all_else() -> None:
     assert top - bottom > 0.6 * HEADLINE_POINTS
 
 
+def test_scale_is_drawn_with_its_zones_and_marks_named() -> None:
+    (text,) = pages(a_report(replace(RESULT, post_test_probability=0.6)))
+    for wanted in (
+        *("Probability of pneumonia 97.3 % With the pre-test probability given: 60.0 %",),
+        *("0 % 50 % 100 %", "normal below 50.0 %", "pneumonia from 50.0 % on"),
+    ):
+        assert wanted in text, wanted
+    assert "100 %" not in pages(a_report(REJECTION))[0]
+
+
+def test_zones_have_colour_only_where_the_number_is_valid() -> None:
+    orange = (200, 99, 26)
+    valid, invalid = (to_picture(a_report(result)) for result in (RESULT, INVALID))
+    assert (valid == orange).all(axis=2).sum() > 10_000
+    assert not (invalid == orange).all(axis=2).any()
+
+
 def test_disclaimer_stands_on_every_page() -> None:
     image = gradient(300, 100)
     every = replace(RESULT, image=image, warnings=(*WARNINGS, *WARNINGS, *WARNINGS))

@@ -64,7 +64,10 @@ def test_uploaded_radiograph_gets_the_probability_that_predict_prints(
     top, left = (np.array(whole.shape) - shown.shape) // 2
     middle = whole[top : top + len(shown), left : left + shown.shape[1]]
     np.testing.assert_array_equal(shown, middle)
-    expect(page.get_by_text(load_classifier().spec.short_hash)).to_be_visible()
+    short_hash = page.get_by_text(load_classifier().spec.short_hash)
+    expect(short_hash).to_be_hidden()
+    page.get_by_text("What this number means").click()
+    expect(short_hash).to_be_visible()
     page.screenshot(path=tmp_path / "verdict.png")
     assert main(["predict", str(original)]) == 0
     assert expected.probability is not None

@@ -158,6 +158,7 @@ def test_image_and_verdict_have_words_for_a_screen_reader(open_page: Opener) -> 
     page.get_by_role("button", name="Where did the model look?").click()
     expect(page.get_by_role("img", name="The image as decoded")).to_be_visible()
     expect(page.get_by_role("heading", name=re.compile("^Not valid: "))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^Scale from 0 to 100 %: "))).to_be_visible()
     expect(page.get_by_text(re.compile("^Probability of pneumonia .+%"))).to_be_visible()
     expect(page.get_by_role("alert").filter(has_text="not something I can judge")).to_be_visible()
 

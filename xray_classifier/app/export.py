@@ -9,7 +9,6 @@ from functools import partial
 
 import streamlit as st
 
-from xray_classifier.app.queue import ORDERS, Case, Queue
 from xray_classifier.app.session import (
     TURNS,
     model_source,
@@ -17,6 +16,7 @@ from xray_classifier.app.session import (
     shared_explainer,
 )
 from xray_classifier.batch.formats import csv_of_cases
+from xray_classifier.batch.queue import ORDERS, Case, Queue
 from xray_classifier.dicom.decode import is_dicom
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inference.heatmap import Explainer

@@ -14,8 +14,9 @@ from xray_classifier.inputs.decoding import MAX_BYTES, SUPPORTED
 from xray_classifier.inputs.zip_archive import is_hidden, is_zip
 
 WHAT_TO_UPLOAD = f"""
-- An image as {SUPPORTED}, or several, a folder or a ZIP of them; at most
-  {MAX_BYTES // 2**20} MB a file.
+**Drop one frontal chest X-ray above to begin.**
+
+- Or several, a folder or a ZIP of them; at most {MAX_BYTES // 2**20} MB a file.
 - The radiograph itself, of a child of 1 to 5 years, upright and uncropped; not a photo of a screen,
   not a side view.
 - It stays in this server's memory while the page is open, and is never stored. Of a DICOM file's
@@ -46,37 +47,51 @@ SAMPLE, DRAWN = "sample", "drawn"  # in the address of the page
 
 
 def show_judge_page(name: str, choices: Choices) -> None:
-    """Draw the page from top to bottom, for the model of that name and what else was chosen."""
+    """Draw the page from top to bottom, for the model of that name and what else was chosen.
+
+    Help and results have a place each, and the one that is not drawn is emptied first: otherwise
+    pieces of it would stand among the other's until those are all there.
+    """
     show_heading(TITLE)
     uploads = choose_files()
+    sample = not uploads and st.query_params.get(SAMPLE) == DRAWN
     many = len(uploads) > 1 or any(is_zip(upload.getvalue()) for upload in uploads)
     if not many:
         forget_many()
-    if many:
-        show_many(uploads, name, choices)
-    elif uploads:
-        show_one(uploads[0].getvalue(), name, choices, uploads[0].name)
-    elif st.query_params.get(SAMPLE) == DRAWN:
-        st.info(SAMPLE_NOTE, icon=":material/draw:")
-        st.button("Put the drawn sample away", on_click=_put_sample_away)
-        show_one(sample_png(), name, choices)
-    else:
-        show_first_help()
+    help_place = st.empty()
+    if not uploads and not sample:
+        st.empty()
+        with help_place.container():
+            show_first_help()
+        return
+    with st.container():
+        if many:
+            show_many(uploads, name, choices)
+        elif uploads:
+            show_one(uploads[0].getvalue(), name, choices, uploads[0].name)
+        else:
+            show_sample(name, choices)
+
+
+def show_sample(name: str, choices: Choices) -> None:
+    """Judge the drawn sample, and say that it is one."""
+    st.info(SAMPLE_NOTE, icon=":material/draw:")
+    st.button("Put the drawn sample away", on_click=_put_sample_away)
+    show_one(sample_png(), name, choices)
 
 
 def choose_files() -> list[UploadedFile]:
     """Take one file, several, or what is not hidden in a folder."""
     place = st.container()
     folder = st.toggle("Choose a whole folder", key="folder")
-    kinds = f"Chest X-rays ({SUPPORTED}; several, or a ZIP of them)"
+    kinds = f"Drop X-rays here: {SUPPORTED}, or a ZIP of them"
     uploads = place.file_uploader(kinds, accept_multiple_files="directory" if folder else True)
     return [upload for upload in uploads if not is_hidden(upload.name.partition("/")[2])]
 
 
 def show_first_help() -> None:
     """Say what to upload, what comes back, and where one gets an image."""
-    st.info("**Drop one frontal chest X-ray above to begin.**", icon=":material/upload:")
-    upload, answer, source = st.columns(3, gap="large")
+    upload, answer, source = st.columns(3, gap="medium")
     with upload:
         st.header("What to upload")
         st.markdown(WHAT_TO_UPLOAD)

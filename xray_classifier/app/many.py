@@ -19,9 +19,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from xray_classifier.app.export import offer_all
 from xray_classifier.app.one_image import show_one
-from xray_classifier.app.queue import Queue
 from xray_classifier.app.session import TURNS, model_source, shared_classifier, shared_gate
 from xray_classifier.app.table import forget_chosen, listed, show_table
+from xray_classifier.batch.queue import Queue
 from xray_classifier.batch.scoring import score_source
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.inference.pipeline import Choices

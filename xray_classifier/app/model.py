@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
 
-from xray_classifier.app.charts import CURVES, show_curve
+from xray_classifier.app.charts import (
+    CONFUSION,
+    COVERAGE,
+    CURVES,
+    RELIABILITY,
+    ROC,
+    marks_of,
+    show_confusion,
+    show_curve,
+)
 from xray_classifier.app.session import show_heading
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.model_card.facts import (
@@ -15,7 +24,6 @@ from xray_classifier.model_card.facts import (
     adults_sentence,
     border_sentence,
     confusion_at,
-    confusion_rows,
     figure_rows,
     gate_rows,
     heatmap_sentence,
@@ -30,6 +38,10 @@ from xray_classifier.records.checks import ExplanationReport, GateShares, Stress
 from xray_classifier.records.evaluation import EvaluationReport, PointFigures
 
 MODEL_CARD = MODEL_FOLDER / "MODEL_CARD.md"
+FIGURES = "Figures"
+PARTS = (ROC, CONFUSION, RELIABILITY, COVERAGE, FIGURES)
+RESULTS, POINTS, FAILS = "how-well-it-does", "operating-points", "where-it-fails"
+"""Anchors of headings, to which a verdict leads."""
 
 WHERE_IT_FAILS = """
 - **Adults**: {adults} The gate warns of them; believe the warning, not the number.
@@ -48,62 +60,87 @@ def show_model_page(name: str) -> None:
     show_heading("About the model")
     try:
         spec = loading.read_facts(name)
+        other = choose_other(name)
+        specs = [spec, *([loading.read_facts(other)] if other else [])]
         stress = read_report(StressReport, spec)
         explanation = read_report(ExplanationReport, spec)
         gate_results = gate.read_gate_spec(gate.GATE_FILE).results
     except ModelUnavailableError as error:
         st.error(str(error), icon=":material/error:")
         return
-    st.markdown(f"**{spec.title}** (`{spec.name}`, `{spec.short_hash}`)")
-    show_origin(spec)
-    show_results(spec)
+    names = (f"**{shown.title}** (`{shown.name}`, `{shown.short_hash}`)" for shown in specs)
+    st.markdown(f"{' beside '.join(names)}. [Where it fails](#{FAILS})")
+    show_results(specs)
     show_points(spec)
+    show_origin(spec)
     show_checks(stress, explanation, gate_results)
     show_card(MODEL_CARD)
 
 
-def show_origin(spec: ModelSpec) -> None:
-    """Say what the model learned from, and where it fails."""
-    left, right = st.columns(2, gap="large")
-    left.header("What it learned from")
-    left.markdown(training_sentences(spec))
-    right.header("Where it fails")
-    right.markdown(WHERE_IT_FAILS.format(adults=adults_sentence(spec)))
+def choose_other(name: str) -> str | None:
+    """Offer the models that this one can be compared with."""
+    others = [other for other in sorted(loading.model_names()) if other != name]
+    if not others:
+        return None
+    return st.sidebar.selectbox(
+        "Compare with", others, None, placeholder="no other", key="compare", bind="query-params"
+    )
 
 
-def show_results(spec: ModelSpec) -> None:
-    """Show figures and curves on the data set that is chosen."""
-    st.header("How well it does")
-    measured = [data for data in DATA_SETS if data in spec.results]
-    measured += sorted(spec.results.keys() - DATA_SETS.keys())
+def show_results(specs: Sequence[ModelSpec]) -> None:
+    """Show charts, then figures, on the data set that is chosen; of two models side by side."""
+    st.header("How well it does", anchor=RESULTS)
+    results = specs[0].results
+    measured = [data for data in DATA_SETS if data in results]
+    measured += sorted(results.keys() - DATA_SETS.keys())
     if not measured:
         st.markdown("Not measured.")
         return
-    data = st.selectbox("Measured on", measured, key="data", bind="query-params")
-    found = spec.results[data or measured[0]]
+    left, right = st.columns(2, gap="medium")
+    data = left.selectbox("Measured on", measured, key="data", bind="query-params") or measured[0]
+    found = results[data]
+    points = list(found.operating_points)
+    chosen = None
+    if points:
+        chosen = right.selectbox("Operating point", points, key="point", bind="query-params")
     st.markdown(
-        f"{DATA_SETS.get(data or '', '')} {found.images:,} images of {found.patients:,} "
+        f"{DATA_SETS.get(data, '')} {found.images:,} images of {found.patients:,} "
         "patients. The intervals come from resampling patients."
     )
-    left, right = st.columns(2, gap="large")
-    left.table(figure_rows(found.figures), hide_index=True, alt="Figures with intervals")
-    with right:
-        show_confusion(spec, found)
-    for column, (key, curve) in zip(st.columns(3, gap="large"), CURVES.items(), strict=True):
-        with column:
-            show_curve(curve, getattr(found.curves, key, ()))
+    parts = [(part, spec) for part in PARTS for spec in specs]
+    for first in range(0, len(parts), 2):
+        pair = parts[first : first + 2]
+        for column, (part, spec) in zip(st.columns(2, gap="medium"), pair, strict=False):
+            with column:
+                title = CURVES[part].title if part in CURVES else part
+                st.subheader(f"{title}: {spec.name}" if len(specs) > 1 else title)
+                show_part(part, spec, spec.results.get(data), chosen)
 
 
-def show_confusion(spec: ModelSpec, found: EvaluationReport) -> None:
-    """Show the confusion matrix, at the operating point that is chosen where there are some."""
-    threshold, confusion = found.threshold, found.confusion
-    points = list(found.operating_points)
-    if points:
-        point = st.selectbox("Operating point", points, key="point", bind="query-params")
-        threshold = spec.point(point).threshold
-        confusion = confusion_at(found, point or points[0])
-    st.markdown(f"Verdicts at the threshold of {100 * threshold:.3g} %, none left uncertain:")
-    st.table(confusion_rows(confusion), hide_index=True, alt="Confusion matrix")
+def show_part(
+    part: str, spec: ModelSpec, found: EvaluationReport | None, chosen: str | None
+) -> None:
+    """Show a chart, or the table of figures.
+
+    Args:
+        part: one of `PARTS`.
+        spec: of the model.
+        found: what was measured of it; None if nothing was.
+        chosen: operating point; a model that has none of that name is shown at its own threshold.
+    """
+    if not found:
+        st.markdown("Not measured.")
+    elif part in CURVES:
+        marks = marks_of(found, chosen) if part == ROC else []
+        show_curve(CURVES[part], getattr(found.curves, part, ()), marks)
+    elif part == CONFUSION:
+        threshold, confusion = found.threshold, found.confusion
+        if chosen in found.operating_points:
+            threshold = spec.point(chosen).threshold
+            confusion = confusion_at(found, chosen)
+        show_confusion(confusion, threshold)
+    else:
+        st.table(figure_rows(found.figures), hide_index=True, alt="Figures with intervals")
 
 
 def show_points(spec: ModelSpec) -> None:
@@ -114,11 +151,27 @@ def show_points(spec: ModelSpec) -> None:
         "where they were fitted, out of fold": fitted,
         "official test set": test.operating_points if test else {},
     }
+    if spec.operating_points:
+        st.header("Operating points", anchor=POINTS)
+        st.markdown(
+            "Where on the scale of probabilities the verdicts change, each point chosen for a use: "
+            + "; ".join(f"*{point.name}*, {point.criterion}" for point in spec.operating_points)
+            + "."
+        )
     for where, measured in places.items():
         rows = point_rows(spec.operating_points, measured)
         if rows:
-            st.subheader(f"Operating points, {where}")
+            st.markdown(f"Operating points, {where}:")
             st.table(rows, hide_index=True, alt=f"Operating points, {where}")
+
+
+def show_origin(spec: ModelSpec) -> None:
+    """Say what the model learned from, and where it fails."""
+    left, right = st.columns(2, gap="large")
+    left.header("What it learned from")
+    left.markdown(training_sentences(spec))
+    right.header("Where it fails", anchor=FAILS)
+    right.markdown(WHERE_IT_FAILS.format(adults=adults_sentence(spec)))
 
 
 def show_checks(

@@ -15,6 +15,7 @@ from xray_classifier.app.session import (
     shared_explainer,
     shared_gate,
 )
+from xray_classifier.app.verdict import offer_output, show_verdict
 from xray_classifier.app.viewer import SENT_SIDE, show_layer, show_viewer
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.imaging.preprocessing import preprocess
@@ -22,7 +23,6 @@ from xray_classifier.imaging.radiograph import GreyImage, StoredValues
 from xray_classifier.inference.heatmap import Heatmap, caveat
 from xray_classifier.inference.pipeline import (
     DEFAULTS,
-    NOT_VALID,
     REJECTED,
     Choices,
     Result,
@@ -30,14 +30,9 @@ from xray_classifier.inference.pipeline import (
     classify_radiograph,
     read,
 )
-from xray_classifier.inference.verdict import NORMAL, PNEUMONIA, UNCERTAIN, percent
-from xray_classifier.inference.warnings import NO_DIAGNOSIS, sentences
-from xray_classifier.models.gate import ADVICE
-from xray_classifier.models.operating_point import OperatingPoint
-from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
-from xray_classifier.records.evaluation import PointFigures
+from xray_classifier.models.spec import ModelSpec
 
-COLOURS = {NORMAL: "blue", PNEUMONIA: "orange", UNCERTAIN: "gray"}
+_HEATMAP = "heatmap"
 
 
 def show_one(
@@ -142,87 +137,10 @@ def show_heatmap(question: str, image: GreyImage, name: str, spec: ModelSpec) ->
         st.warning(note, icon=":material/warning:")
 
 
-@st.cache_data(scope="session", max_entries=1, show_spinner=False)
-def _heatmap_of(question: str, _image: GreyImage, _name: str) -> Heatmap:  # noqa: ARG001
-    """Compute a heatmap; by its question the visitor's last one is kept while the page is open."""
-    return shared_explainer(_name, model_source(_name)).heatmap(preprocess(_image))
-
-
-def offer_output(result: Result) -> bool:
-    """Say why the gate rejects an image; ask whether the model's number is wanted all the same."""
-    st.error(
-        f"This is not something I can judge. {result.message} {ADVICE}", icon=":material/block:"
-    )
-    return st.toggle("Show the model's output anyway")
-
-
-def show_verdict(result: Result, spec: ModelSpec) -> None:
-    """State verdict, probability, operating point, model and what the reader should know."""
-    for sentence in sentences(result.warnings):
-        st.warning(sentence, icon=":material/warning:")
-    mark = "Not valid: " if NOT_VALID in result.warnings else ""
-    st.header(f"{mark}{headline(result)}", divider=COLOURS[str(result.verdict)])
-    probability = result.probability or 0.0
-    st.progress(probability, f"Probability of pneumonia {percent(probability)}")
-    if result.post_test_probability is not None:
-        after = result.post_test_probability
-        st.progress(after, f"With the pre-test probability given: {percent(after)}")
-    point = spec.point(result.operating_point)
-    st.markdown(explain_point(point))
-    st.markdown("  \n".join([*notes_on_numbers(point, spec), model_line(spec, result)]))
-    st.warning(NO_DIAGNOSIS, icon=":material/warning:")
-
-
-def headline(result: Result) -> str:
-    """Say the verdict in a few words."""
-    probability = result.probability or 0.0
-    if result.verdict == UNCERTAIN:
-        return "Uncertain" if NOT_VALID in result.warnings else "Uncertain: a human must decide"
-    chance = probability if result.verdict == PNEUMONIA else 1 - probability
-    return f"{str(result.verdict).capitalize()} {percent(chance)}"
-
-
-def explain_point(point: OperatingPoint) -> str:
-    """Say from which probability on which verdict is given."""
-    if point.low == point.high:
-        return f"Pneumonia is called from {percent(point.threshold)} on."
-    return (
-        f"Operating point *{point.name}*: normal below {percent(point.low)}, pneumonia from "
-        f"{percent(point.high)} on, and between them uncertain."
-    )
-
-
-def notes_on_numbers(point: OperatingPoint, spec: ModelSpec) -> list[str]:
-    """Say what the operating point gave where it was measured, and what the number assumes."""
-    notes = []
-    where, figures = measured(point, spec)
-    if figures:
-        parts = [
-            f"{name} {percent(figure.value)} ({percent(figure.low)} to {percent(figure.high)})"
-            for name, figure in (
-                ("sensitivity", figures.sensitivity),
-                ("specificity", figures.specificity),
-            )
-        ]
-        notes.append(f"Measured {where}, without the uncertain verdict: {', '.join(parts)}.")
-    if spec.calibration_prevalence is not None:
-        notes.append(
-            f"The probability assumes that {percent(spec.calibration_prevalence)} of such "
-            "patients have pneumonia, as among those that the model learned from. Where it is "
-            "rarer, give a pre-test probability."
-        )
-    return notes
-
-
-def measured(point: OperatingPoint, spec: ModelSpec) -> tuple[str, PointFigures | None]:
-    """Find what a point gave on the official test set, or else where it was fitted."""
-    found = spec.results.get(OFFICIAL_TEST)
-    if found and point.name in found.operating_points:
-        where = f"on the {found.images} images of the official test set"
-        return where, found.operating_points[point.name]
-    return "out of fold, where it was fitted", point.out_of_fold
-
-
-def model_line(spec: ModelSpec, result: Result) -> str:
-    """Name the model, its file, and what ran it."""
-    return f"Model: {spec.title} (`{spec.name}`, `{spec.short_hash}`), run by {result.runtime}"
+def _heatmap_of(question: str, image: GreyImage, name: str) -> Heatmap:
+    """Compute a heatmap; the visitor's last one stays in the session, known by its question."""
+    kept: tuple[str, Heatmap] | None = st.session_state.get(_HEATMAP)
+    if kept is None or kept[0] != question:
+        kept = question, shared_explainer(name, model_source(name)).heatmap(preprocess(image))
+        st.session_state[_HEATMAP] = kept
+    return kept[1]

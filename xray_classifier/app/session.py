@@ -26,6 +26,8 @@ STANDING_LINE = (
     "Trained on frontal chest X-rays of children of 1 to 5 years."
 )
 
+SIDEBAR = 260  # pixels of width; what it leaves lets the first help stand on one screen
+
 _FORM = 2**20  # bytes that a form may be larger than the file in it
 
 TURNS = threading.BoundedSemaphore(2)

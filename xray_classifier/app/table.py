@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from xray_classifier.app.queue import ORDERS, THUMBNAIL_SIDE, Case, Queue
+from xray_classifier.batch.queue import ORDERS, THUMBNAIL_SIDE, Case, Queue
 from xray_classifier.batch.scoring import UNREADABLE
 from xray_classifier.inference.pipeline import REJECTED
 from xray_classifier.inference.verdict import NORMAL, PNEUMONIA, UNCERTAIN

@@ -71,15 +71,6 @@ def figure_rows(figures: Figures) -> list[TableRow]:
     ]
 
 
-def confusion_rows(confusion: Confusion) -> list[TableRow]:
-    """Write a confusion matrix, true labels by row."""
-    return [
-        {"in truth": truth}
-        | {f"called {label}": f"{n:,}" for label, n in zip(LABELS, counts, strict=True)}
-        for truth, counts in zip(LABELS, confusion.rows, strict=True)
-    ]
-
-
 def confusion_at(found: EvaluationReport, point: str) -> Confusion:
     """Count forced verdicts at an operating point, from what was measured of it.
 
@@ -190,6 +181,23 @@ def adults_sentence(spec: ModelSpec) -> str:
     )
 
 
+def frequencies_sentence(figures: Figures | PointFigures, whom: str) -> str:
+    """Say in natural frequencies how often forced verdicts are wrong.
+
+    That way they are understood best (Gigerenzer 2007, doi:10.1111/j.1539-6053.2008.00033.x).
+
+    Args:
+        figures: measured with forced verdicts.
+        whom: on; continues "healthy children".
+    """
+    called = _of_100(figures.specificity.complement().value)
+    missed = _of_100(figures.sensitivity.complement().value)
+    return (
+        f"Of 100 healthy children {whom}, {called} called ill; of 100 ill ones, {missed} missed "
+        "(no verdict left uncertain)."
+    )
+
+
 def gate_rows(results: Mapping[str, GateShares]) -> list[TableRow]:
     """Write what the gate did with images of each kind."""
     return [
@@ -220,3 +228,13 @@ def heatmap_sentence(report: ExplanationReport | None) -> str:
 def _share(fraction: float, images: int) -> str:
     count = round(fraction * images)
     return percents(Estimate(fraction, *wilson_interval(count, images)))
+
+
+def _of_100(fraction: float) -> str:
+    """Count in a hundred with the verb that goes with it; never none, and never all."""
+    count = round(100 * fraction)
+    if count == 0:
+        return "fewer than 1 was"
+    if count == 100:
+        return "more than 99 were"
+    return f"{count} {'was' if count == 1 else 'were'}"

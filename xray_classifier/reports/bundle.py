@@ -36,14 +36,19 @@ def to_one_pdf(rows: Sequence[Sequence[str]], reports: Iterable[CaseReport], not
         reports: taken one by one, so that one image at a time is in memory.
         note: what a reader of the list should know of the reports behind it.
     """
-    stream = io.BytesIO()
-    with pypdfium2.PdfDocument(_list(rows, note)) as whole:
+    with PDFIUM:
+        whole = pypdfium2.PdfDocument(_list(rows, note))
+    try:
         for report in reports:
             written = to_pdf(report)
             with PDFIUM, pypdfium2.PdfDocument(written) as one:
                 whole.import_pages(one)
+        stream = io.BytesIO()
         with PDFIUM:
             whole.save(stream)
+    finally:
+        with PDFIUM:
+            whole.close()
     return stream.getvalue()
 
 

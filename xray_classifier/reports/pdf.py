@@ -16,6 +16,8 @@ import numpy as np
 import pypdfium2
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from reportlab.graphics.shapes import Drawing, String
+from reportlab.graphics.shapes import Polygon as DrawnPolygon
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_CENTER
 from reportlab.lib.pagesizes import A4
@@ -25,7 +27,10 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Image, Paragraph, SimpleDocTemplate, Spacer, Table
 
+from xray_classifier.inference import scale
 from xray_classifier.inference.heatmap import ColourImage, shrink
+from xray_classifier.inference.pipeline import NOT_VALID
+from xray_classifier.inference.scale import KEY, Shape
 from xray_classifier.inference.warnings import sentences
 from xray_classifier.reports.content import DISCLAIMER, CaseReport
 
@@ -76,7 +81,8 @@ def to_pdf(report: CaseReport) -> bytes:
         title=f"Study {report.number}",
         lang="en",
     )
-    parts = [*_verdict(report), *_warnings(report), *_pictures(report), _facts(report)]
+    said = [*_verdict(report), *_scale(report), *_warnings(report)]
+    parts = [*said, *_pictures(report), _facts(report)]
     document.build(parts, onFirstPage=_frame, onLaterPages=_frame)
     return stream.getvalue()
 
@@ -96,6 +102,48 @@ def _verdict(report: CaseReport) -> list[Flowable]:
         of_whom = _paragraph("Verdict of the model", _TEXT)
         return [of_whom, _paragraph(report.headline, _HEADLINE), *said]
     return [Spacer(0, 3 * mm), _paragraph(report.headline.upper(), _NO_VERDICT), *said]
+
+
+def _scale(report: CaseReport) -> list[Flowable]:
+    """Draw the scale of the page, with the keys to its marks and zones."""
+    result = report.result
+    if result.probability is None:
+        return []
+    point = report.spec.point(result.operating_point)
+    plain = NOT_VALID in result.warnings
+    marks = [(scale.probability_key(), scale.probability_words(result))]
+    if after := scale.post_test_words(result):
+        marks.append((scale.post_test_key(), after))
+    zones = [(scale.zone_key(zone.verdict, plain), zone.words) for zone in scale.zones(point)]
+    drawing = _drawing(scale.shapes(result, point), scale.WIDTH, scale.height(result))
+    drawing.hAlign = "LEFT"
+    for text, at, anchor in (("0 %", 0, "start"), ("50 %", 0.5, "middle"), ("100 %", 1, "end")):
+        label = String(at * scale.WIDTH, -8, text, textAnchor=anchor, fontName=_REGULAR)
+        label.fontSize, label.fillColor = 7, _GREY
+        drawing.add(label)
+    return [_keys(marks), drawing, Spacer(0, 9), _keys(zones), Spacer(0, 4 * mm)]
+
+
+def _keys(keys: list[tuple[list[Shape], str]]) -> Table:
+    """Name marks or zones beside how they are drawn, in one row."""
+    pairs = [(_drawing(key, KEY, KEY), _paragraph(words, _SMALL)) for key, words in keys]
+    row = [cell for pair in pairs for cell in pair]
+    columns = [KEY + 4, (scale.WIDTH - len(keys) * (KEY + 4)) / len(keys)] * len(keys)
+    style = [("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
+    return Table([row], columns, style=style, hAlign="LEFT")
+
+
+def _drawing(shapes: list[Shape], width: float, height: float) -> Drawing:
+    """Draw shapes, whose y is counted from the top, where a page counts from the bottom."""
+    drawing = Drawing(width, height)
+    for shape in shapes:
+        corners = [number for x, y in shape.corners for number in (x, height - y)]
+        outline = HexColor(shape.outline) if shape.outline else None
+        fill = HexColor(shape.fill)
+        drawing.add(
+            DrawnPolygon(corners, fillColor=fill, strokeColor=outline, strokeWidth=scale.OUTLINE)
+        )
+    return drawing
 
 
 def _pictures(report: CaseReport) -> list[Flowable]:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.support.dicom_files import dicom
-from xray_classifier.app.queue import Case, Queue, thumbnail
+from xray_classifier.batch.queue import Case, Queue, thumbnail
 from xray_classifier.batch.scoring import Row
 from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inputs.sources import Source
