@@ -8,7 +8,13 @@ import pytest
 
 from tests.support.labelled_files import labels, made, write
 from xray_classifier.data.datasets import Sample, find_samples, select
-from xray_classifier.data.splits import duplicates, fingerprint, linked_groups, split_by_patient
+from xray_classifier.data.splits import (
+    duplicates,
+    fingerprint,
+    linked_groups,
+    part_of,
+    split_by_patient,
+)
 from xray_classifier.errors import MissingPackageError
 
 
@@ -73,6 +79,21 @@ def test_split_keeps_the_order_given(tmp_path: Path) -> None:
 
 
 # Identical files
+
+
+def test_part_has_whole_patients_and_of_each_class_its_share(tmp_path: Path) -> None:
+    normals = [(f"n{number // 2}", 0) for number in range(40)]
+    samples = made(tmp_path, normals + [(f"p{number // 2}", 1) for number in range(120)])
+    part = part_of(samples, 40)
+    assert labels(part) == {0: 10, 1: 30}
+    rest = {sample.patient for sample in samples if sample not in part}
+    assert not rest & {sample.patient for sample in part}
+
+
+@pytest.mark.parametrize("images", [2, 3, 1000])
+def test_part_as_large_as_the_whole_is_the_whole(images: int, tmp_path: Path) -> None:
+    samples = made(tmp_path, [("n", 0), ("p", 1)])
+    assert part_of(samples, images) == samples
 
 
 def test_identical_files_are_duplicates(tmp_path: Path) -> None:

@@ -322,3 +322,11 @@ def test_crop_enlarges_the_middle() -> None:
     assert np.all(cropped[1:-1, 1:-1] == 1)
     less = crop(batch, 0.125)[0, ..., 0]  # the square of 50 of 75 pixels becomes 66.7 of 100
     assert (less > 0.5).sum() == pytest.approx(66.7**2, rel=0.03)
+
+
+def test_mirror_exchanges_left_and_right_and_leaves_the_batch_alone() -> None:
+    batch = np.arange(12, dtype=np.float32).reshape(2, 2, 3, 1) / np.float32(12)
+    mirrored = perturbations.mirror(batch)
+    assert (12 * mirrored[1, 0, :, 0]).tolist() == pytest.approx([8, 7, 6])
+    np.testing.assert_array_equal(perturbations.mirror(mirrored), batch)
+    assert not np.shares_memory(mirrored, batch)

@@ -192,7 +192,7 @@ def test_shipped_models_have_all_of_it(name: str) -> None:
     stress, explanation = read_report(StressReport, spec), read_report(ExplanationReport, spec)
     sentences = [training_sentences(spec), border_sentence(stress), heatmap_sentence(explanation)]
     assert not [text for text in sentences if "not measured" in text or "not recorded" in text]
-    assert len(stress_rows(stress)) == 15
+    assert len(stress_rows(stress)) == 16
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,17 @@ def test_no_tensors_have_no_outputs(network: OnnxNetwork) -> None:
     assert network.logits(flat()).shape == (0,)
 
 
+def test_what_lies_within_comes_by_name(network: OnnxNetwork) -> None:
+    found = network.inside(flat(0.25)[0])
+    assert found.keys() == {"answers", "logits"}
+    assert found["logits"] == pytest.approx([0.25])
+
+
+def test_nothing_lies_within_what_is_no_tensor(network: OnnxNetwork) -> None:
+    with pytest.raises(ValueError, match=r"received \[2.0, 2.0\]"):
+        network.inside(flat(2.0)[0])
+
+
 def test_runtime_is_named_with_its_version(network: OnnxNetwork) -> None:
     assert network.runtime == f"ONNX Runtime {onnxruntime.__version__}"
 

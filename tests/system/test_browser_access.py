@@ -117,6 +117,11 @@ def test_axe_finds_nothing(open_page: Opener) -> None:
     assert not findings(page)
     show_output(page)
     assert not findings(page)
+    page.get_by_role("link", name="Learn").click()
+    expect(page.get_by_role("heading", name="7. Sigmoid and threshold")).to_be_visible()
+    page.get_by_text("Nothing but the outer border").click()
+    expect(page.get_by_text("On this picture article goes from")).to_be_visible()
+    assert not findings(page)
     page.get_by_role("link", name="About the model").click()
     expect(page.get_by_role("heading", name="What the gate refuses")).to_be_visible()
     assert not findings(page)
@@ -186,7 +191,7 @@ def test_everything_is_reached_with_the_keyboard(open_page: Opener) -> None:
     expect(slider).to_have_value("65")
 
 
-@pytest.mark.parametrize("path", ["/", "/?sample=drawn", "/model"])
+@pytest.mark.parametrize("path", ["/", "/?sample=drawn", "/learn", "/model"])
 def test_nothing_is_wider_than_a_phone(open_page: Opener, path: str) -> None:
     page = open_page(path, viewport={"width": 360, "height": 740})
     if "sample" in path:

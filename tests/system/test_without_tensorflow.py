@@ -137,3 +137,28 @@ def test_page_from_first_visit_to_report(
     assert [
         line for line in lines if line.strip() and not any(word in line for word in known)
     ] == []
+
+
+def test_network_is_opened_to_learn_from(environment: dict[str, str]) -> None:
+    program = """
+from streamlit.testing.v1 import AppTest
+script = "from xray_classifier.app import learn; learn.show_learn_page('default')"
+page = AppTest.from_string(script, default_timeout=60).run()
+for toggle in page.toggle:
+    toggle.set_value(True)
+page.run()
+print(len(page.exception), len(page.error), *(text.value for text in page.markdown))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("0 0 ")
+    assert "32 maps of 249 x 249 cells" in done.stdout
+    assert "On this picture `default` goes from" in done.stdout

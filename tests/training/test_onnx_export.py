@@ -11,7 +11,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.stand_ins import BrightnessNetwork, tiny_model
+from tests.support.stand_ins import BrightnessNetwork, square_model, tiny_model
 from tests.support.tensors import flat
 from xray_classifier.errors import DatasetError, ModelUnavailableError
 from xray_classifier.files import sha256_of
@@ -114,6 +114,39 @@ def test_altered_keras_file_is_refused(tiny: Path) -> None:
     tiny.write_bytes(tiny.read_bytes()[:-1])
     with pytest.raises(ModelUnavailableError, match="is not the one that its JSON describes"):
         export_network(str(tiny), GREYS)
+
+
+# What lies within
+
+
+def outputs_of(model: Any) -> set[str]:
+    graph = onnx.load_from_string(convert(KerasNetwork(model))).graph
+    return {entry.name for entry in graph.output}
+
+
+def test_steps_of_a_network_of_blocks_are_outputs() -> None:
+    steps = {"maps_1", "kernels_1", "vector"}
+    assert outputs_of(square_model()) == {"answers", "logits"} | steps
+
+
+def test_network_without_blocks_gives_its_answers_only() -> None:
+    assert outputs_of(tiny_model()) == {"answers", "logits"}
+
+
+def test_convolutions_without_a_dense_layer_are_no_such_network() -> None:
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((500, 500, 1)),
+            layers.Conv2D(1, 5, strides=100, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.GlobalAveragePooling2D(),
+            layers.Activation("sigmoid"),
+        ]
+    )
+    assert outputs_of(model) == {"answers", "logits"}
 
 
 # The comparison

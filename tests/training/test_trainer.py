@@ -30,7 +30,7 @@ from tests.support.drawn_training import (
     weights_of,
 )
 from xray_classifier.data.datasets import find_samples, select
-from xray_classifier.data.splits import split_by_patient
+from xray_classifier.data.splits import fingerprint, part_of, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import sha256_of
 from xray_classifier.models.spec import read_spec
@@ -213,6 +213,24 @@ def test_the_test_split_is_never_opened(radiographs: Path, tmp_path: Path) -> No
     train(replace(RECIPE, epochs=1), data, tmp_path / "out", SEED)
 
     assert len(history_of(tmp_path / "out")) == 1
+
+
+def test_a_part_is_trained_on_and_validated_on_held_out_patients(
+    radiographs: Path, tmp_path: Path
+) -> None:
+    target = train(replace(RECIPE, epochs=1), radiographs, tmp_path, SEED, images=12)
+
+    facts = read_spec(target.with_suffix(".json")).training
+    assert facts is not None
+    assert facts.training_images == {"normal": 6, "pneumonia": 6}  # of 12 and 12
+    assert sum(facts.validation_images.values()) == 4  # of 6; each class its share, rounded
+    held_out = split_by_patient(find_samples(radiographs))[1]
+    assert facts.validation_sha256 == fingerprint(part_of(held_out, 3))
+
+
+def test_a_part_too_small_to_validate_on_is_refused(radiographs: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="too few patients to hold some back for validation"):
+        train(RECIPE, radiographs, tmp_path, SEED, images=1)
 
 
 # --- interrupted runs

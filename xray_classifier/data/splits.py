@@ -50,6 +50,16 @@ def split_by_patient(
     return training, validation
 
 
+def part_of(samples: Sequence[Sample], images: int, seed: int = SPLIT_SEED) -> list[Sample]:
+    """Keep about so many images, of whole patients and of each class its share; all if more.
+
+    For a quick look: figures of a part are figures of that part.
+    """
+    if images >= len(samples):
+        return list(samples)
+    return split_by_patient(samples, images / len(samples), seed)[1]
+
+
 def linked_groups(samples: Sequence[Sample]) -> list[str]:
     """Name the group of each sample: its patient, merged with patients who share an image.
 

@@ -137,20 +137,21 @@ def write_evaluation(
     make_folder(out)
     write_record(found, out / "metrics.json")
     with replace_atomically(out / "classification_report.txt") as path:
-        path.write_text(_report(evaluation), encoding="utf-8")
+        path.write_text(report(evaluation), encoding="utf-8")
     _write_predictions(evaluation, data, out / "predictions.csv")
     labels, probabilities = evaluation.labels, evaluation.probabilities
     false_rate, true_rate, _ = roc_curve(labels, probabilities)
     for name, figure in {
         "confusion_matrix": plots.confusion(found.confusion),
         "roc": plots.roc(false_rate, true_rate, found.figures.auc.value),
-        "grid": _grid(evaluation),
+        "grid": grid(evaluation),
     }.items():
         with replace_atomically(out / f"{name}.png") as path:
             figure.savefig(path, dpi=120)
 
 
-def _report(evaluation: Evaluation) -> str:
+def report(evaluation: Evaluation) -> str:
+    """Write precision, recall and F1 of each class, at the model's threshold, as a table."""
     called = (evaluation.probabilities >= evaluation.threshold).astype(int)
     return str(
         classification_report(
@@ -172,8 +173,11 @@ def _write_predictions(evaluation: Evaluation, data: Path, target: Path) -> None
             writer.writerow([file, LABELS[sample.label], f"{probability:.9g}", verdict])
 
 
-def _grid(evaluation: Evaluation) -> Figure:
-    """Show a fixed random choice of images with label and probability, as the article does."""
+def grid(evaluation: Evaluation) -> Figure:
+    """Show a fixed random choice of images with label and probability, as the article does.
+
+    The figure shows patients: it must not be published.
+    """
     count = min(GRID_IMAGES, len(evaluation.samples))
     chosen = np.random.default_rng(0).choice(len(evaluation.samples), count, replace=False)
     samples = [evaluation.samples[index] for index in chosen]

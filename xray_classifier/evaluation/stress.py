@@ -44,6 +44,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "blur, 2 pixels of 500": lambda batch, _rng: perturbations.blur(batch, 2),
     "JPEG quality 25": lambda batch, _rng: perturbations.compress(batch, 25),
     "112 pixels a side": lambda batch, _rng: perturbations.downsample(batch, 112),
+    "mirrored": lambda batch, _rng: perturbations.mirror(batch),
 }
 
 BORDER_ALONE: dict[str, Perturbation] = {

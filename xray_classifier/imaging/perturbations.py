@@ -126,6 +126,11 @@ def rotate(batch: Tensor, degrees: float) -> Tensor:
     return _each(batch, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
 
 
+def mirror(batch: Tensor) -> Tensor:
+    """Exchange left and right; the heart changes sides, which side is ill tells nothing."""
+    return batch[:, :, ::-1].copy()
+
+
 def crop(batch: Tensor, fraction: float) -> Tensor:
     """Cut `fraction` of the side, under 0.5, off at each edge and enlarge the rest to the size."""
 

@@ -67,7 +67,7 @@ class Network(ABC):
         return self._compute(LOGITS, batch).reshape(-1)
 
     def _compute(self, output: str, batch: Tensor) -> NDArray[np.float64]:
-        _check_batch(batch)
+        check_batch(batch)
         if not len(batch):  # the article's network cannot flatten it
             return np.empty((0, self._width()))
         with COMPUTING:
@@ -82,7 +82,12 @@ class Network(ABC):
         """Tell how many answers there are to each tensor."""
 
 
-def _check_batch(batch: Tensor) -> None:
+def check_batch(batch: Tensor) -> None:
+    """Refuse what no network takes.
+
+    Raises:
+        ValueError: the batch has another shape, type or range.
+    """
     if batch.ndim != 4 or batch.shape[1:] != INPUT_SHAPE or batch.dtype != np.float32:
         raise ValueError(
             f"A batch of float32 tensors {INPUT_SHAPE} is wanted; "

@@ -26,7 +26,7 @@ from xray_classifier.models.gate import (
 from xray_classifier.models.keras_network import KerasNetwork
 from xray_classifier.models.loading import describe_model, load_verified
 from xray_classifier.models.network import Network
-from xray_classifier.models.onnx_network import OnnxNetwork
+from xray_classifier.models.onnx_network import DENSE, KERNELS, MAPS, VECTOR, OnnxNetwork
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
 from xray_classifier.records.export import OnnxFacts
 
@@ -121,6 +121,7 @@ def convert(network: KerasNetwork) -> bytes:
             custom_op_handlers={"ResizeBilinear": (_resize, []), "ReverseV2": (_reverse, [])},
         )
         _keep_constants(model.graph, function.get_concrete_function())
+        _give_what_lies_within(model)
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # whatever a layer that it does not know leads it into
         raise ModelUnavailableError(f"The network cannot be converted to ONNX: {error}") from error
@@ -149,6 +150,48 @@ def _keep_constants(graph: Any, traced: Any) -> None:
             graph.initializer.append(onnx.numpy_helper.from_array(value, constant.name))
     for entry in (tensors, *graph.output):
         entry.type.tensor_type.shape.dim[0].dim_param = "n"
+
+
+def _give_what_lies_within(model: Any) -> None:
+    """Make outputs, by names that say what they are, of the steps of a network like the article's.
+
+    Only a network whose every convolution is followed by a maximum pooling has such steps.
+    """
+    import onnx
+
+    graph = model.graph
+    by_kind: dict[str, list[Any]] = {}
+    for node in graph.node:
+        by_kind.setdefault(node.op_type, []).append(node)
+    poolings, convolutions = by_kind.get("MaxPool", []), by_kind.get("Conv", [])
+    products = by_kind.get("MatMul", [])
+    if not (poolings and products) or len(poolings) != len(convolutions):
+        return
+    sums = {node.output[0] for node in by_kind.get("Add", [])}
+    dense = [node for node in by_kind.get("Relu", []) if node.input[0] in sums]
+    names = {products[0].input[0]: VECTOR}
+    for name, tensors in (
+        (MAPS, [node.output[0] for node in poolings]),
+        (KERNELS, [node.input[1] for node in convolutions]),
+        (DENSE, [node.output[0] for node in dense]),
+    ):
+        names |= {tensor: f"{name}_{number}" for number, tensor in enumerate(tensors, start=1)}
+    alone = len(names) == 1 + 2 * len(poolings) + len(dense)  # no weights are shared
+    if not alone or names.keys() & {entry.name for entry in (*graph.input, *graph.output)}:
+        return
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for weights in graph.initializer:
+        weights.name = names.get(weights.name, weights.name)
+    shapes = {weights.name: list(weights.dims) for weights in graph.initializer}
+    for name in names.values():  # the shapes of what is computed are inferred
+        graph.output.append(
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shapes.get(name))
+        )
+    with_shapes = onnx.shape_inference.infer_shapes(model).graph.output
+    del graph.output[:]
+    graph.output.extend(with_shapes)
 
 
 def _resize(context: Any, node: Any, _name: str, _arguments: Any) -> None:

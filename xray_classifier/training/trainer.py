@@ -21,7 +21,7 @@ from PIL import Image
 
 import xray_classifier
 from xray_classifier.data.datasets import Sample, find_samples, select
-from xray_classifier.data.splits import SPLIT_SEED, fingerprint, split_by_patient
+from xray_classifier.data.splits import SPLIT_SEED, fingerprint, part_of, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation import plots
 from xray_classifier.files import replace_atomically
@@ -39,7 +39,12 @@ from xray_classifier.training.training_images import (
 
 
 def train(
-    recipe: Recipe, data: Path, out: Path, seed: int, patients: dict[str, str] | None = None
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    seed: int,
+    patients: dict[str, str] | None = None,
+    images: int | None = None,
 ) -> Path:
     """Train a model; write model, JSON, history table and history plot to `out`.
 
@@ -52,6 +57,8 @@ def train(
         out: a folder; holds `checkpoint/` until the run has ended.
         seed: of weights, order and augmentation.
         patients: as in `find_samples`.
+        images: about so many of those to train on, and as large a part of those to validate on,
+            for a quick try; all if None.
 
     Returns:
         The path of the model file.
@@ -66,6 +73,10 @@ def train(
     training, validation = split_by_patient(
         select(find_samples(data, patients), "train", "val", "all")
     )
+    if images is not None:
+        share = images / len(training)
+        training = part_of(training, images)
+        validation = part_of(validation, round(share * len(validation)))
     if not validation:
         raise DatasetError(
             f"{data} has too few patients to hold some back for validation. Add radiographs."
