@@ -38,6 +38,9 @@ LONGEST_FIRST = (
     "tests/batch/test_ray_backend.py",
     "tests/system/",
     "tests/project/test_quality.py",
+    "tests/project/test_tutorial.py",
+    "tests/evaluation/test_saliency_checks.py",
+    "tests/training/",
 )
 """What is begun first, so that no process waits for the other one at the end."""
 

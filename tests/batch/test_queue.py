@@ -92,13 +92,16 @@ def test_source_is_found_by_the_number_of_its_case() -> None:
     assert queue.source(2).name == "b .2"
 
 
-def test_thumbnail_is_a_small_picture_of_the_image() -> None:
+def test_thumbnail_is_a_small_picture_of_the_whole_image() -> None:
     tall = np.full((2000, 1000), 200, np.uint8)
     kind, data = thumbnail(tall).split(",")
     assert kind == "data:image/webp;base64"
     image = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert image.size == (64, 128)
-    assert abs(float(np.mean(np.asarray(image.convert("L")))) - 200) < 2
+    assert image.size == (128, 128)
+    grey = np.asarray(image.convert("L"))
+    assert abs(float(np.mean(grey[:, 34:94])) - 200) < 2
+    assert grey[:, :30].max() < 3
+    assert grey[:, 98:].max() < 3
     assert len(data) < 4000
     assert thumbnail(np.full((2, 5000), 9, np.uint8))  # an odd shape does not vanish
 

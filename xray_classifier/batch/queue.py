@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from xray_classifier.batch.scoring import Row
 from xray_classifier.dicom.decode import is_dicom
@@ -114,9 +114,12 @@ def _judge(number: int, source: Source, score: Score) -> Case:
 
 
 def thumbnail(image: GreyImage) -> str:
-    """Reduce an image to `THUMBNAIL_SIDE` pixels, as the `data:` URL of a WebP."""
-    picture = Image.fromarray(image)
-    picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    """Reduce an image to a square of `THUMBNAIL_SIDE` pixels, as the `data:` URL of a WebP.
+
+    The table's cells would cut off what is wider; so it stands whole, on black.
+    """
+    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    picture = ImageOps.pad(Image.fromarray(image), side, Image.Resampling.BOX)
     stream = io.BytesIO()
     picture.save(stream, "WEBP", quality=70)
     return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
