@@ -33,10 +33,15 @@ def page(browser: Browser, address: str, original: Path) -> Iterator[Page]:
     expect(sample).to_be_visible()
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(original)
     expect(sample).to_have_count(0)
-    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
+    at_rest(page)
     expect(page.get_by_role("slider")).to_have_count(9)  # none is left of the sample's
     yield page
     context.close()
+
+
+def at_rest(page: Page) -> None:
+    """Wait until the page has been drawn."""
+    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
 
 
 def answer(page: Page) -> Locator:
@@ -96,7 +101,10 @@ def test_keys_and_pointer_change_the_answer_as_the_pipeline_would(
     page.get_by_role("button", name="Undo all changes").click()
     expect_answer(page, edited(squeezed, Edits()))
 
-    chart = page.get_by_test_id("stVegaLiteChart").first
+    at_rest(page)
+    chart = page.get_by_test_id("stVegaLiteChart")  # a new one, without the old one's rectangle
+    expect(chart).to_have_count(1)
+    expect(chart.locator("canvas, svg").first).to_be_visible()
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box is not None
