@@ -31,7 +31,7 @@ from tests.support.places import ROOT
 from tests.support.rendered_page import Seen, read
 
 START_SECONDS = 120
-RUN_SECONDS = 300.0  # TensorFlow may start meanwhile, and a busy machine is slow, not wrong
+RUN_SECONDS = 300.0  # a busy machine is slow, not wrong
 CSV = "Download all as CSV"
 VANISHED = {"starlette.requests.ClientDisconnect", "starlette.websockets.WebSocketDisconnected"}
 BASE_PATH = "STREAMLIT_SERVER_BASE_URL_PATH"

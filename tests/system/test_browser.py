@@ -20,7 +20,7 @@ from xray_classifier.models.loading import load_classifier
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
-FIRST_VERDICT_MS = 300_000  # TensorFlow starts meanwhile, on a busy machine
+FIRST_VERDICT_MS = 300_000  # a busy machine is slow, not wrong
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from xray_classifier.models.loading import load_classifier
 
 pytestmark = pytest.mark.browser
 
-FIRST_VERDICT_MS = 300_000  # TensorFlow starts meanwhile, on a busy machine
+FIRST_VERDICT_MS = 300_000  # a busy machine is slow, not wrong
 AXE = {
     "resultTypes": ["violations"],
     "rules": {"target-size": {"enabled": True}},  # of WCAG 2.2; off by default

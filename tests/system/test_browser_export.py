@@ -22,7 +22,7 @@ from xray_classifier.reports.content import DISCLAIMER
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
-FIRST_VERDICT_MS = 300_000  # TensorFlow starts meanwhile, on a busy machine
+FIRST_VERDICT_MS = 300_000  # a busy machine is slow, not wrong
 FILE_NAME = "Zoe-Fakename.dcm"
 
 

@@ -26,7 +26,7 @@ from xray_classifier.models.loading import load_classifier
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
-FIRST_VERDICT_MS = 300_000  # TensorFlow starts meanwhile, on a busy machine
+FIRST_VERDICT_MS = 300_000  # a busy machine is slow, not wrong
 HEADING, ROW = 36, 128  # pixels: the table is drawn on a canvas
 NAMES = ("NORMAL/IM-0324-0001.jpeg", "PNEUMONIA/person536_bacteria_2258.jpeg")
 

@@ -31,9 +31,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(folder)}
 
 
-def command(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+def python(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "xray_classifier", *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -41,6 +41,10 @@ def command(environment: dict[str, str], *arguments: object) -> subprocess.Compl
         check=False,
         timeout=300,
     )
+
+
+def command(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    return python(environment, "-m", "xray_classifier", *arguments)
 
 
 def test_frameworks_cannot_be_imported_there(environment: dict[str, str]) -> None:
@@ -149,15 +153,7 @@ for toggle in page.toggle:
 page.run()
 print(len(page.exception), len(page.error), *(text.value for text in page.markdown))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = python(environment, "-c", program)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("0 0 ")
     assert "32 maps of 249 x 249 cells" in done.stdout
