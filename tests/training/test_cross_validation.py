@@ -11,11 +11,19 @@ from tests.support.stand_ins import tiny_model
 from xray_classifier.data.datasets import find_samples
 from xray_classifier.data.splits import split_by_patient
 from xray_classifier.errors import DatasetError
+from xray_classifier.rendering.score import (
+    energies_of,
+    find_cutoffs,
+    fit_score,
+    read_rendering,
+    scores_by,
+)
 from xray_classifier.training import cross_validation
 from xray_classifier.training.cross_validation import (
     cross_validate,
     read_out_of_fold,
     split_into_folds,
+    train_rendering,
 )
 from xray_classifier.training.recipes import Recipe
 
@@ -50,10 +58,10 @@ def drawn(tmp_path: Path) -> Path:
         for patient in range(12):
             for image in (1, 2):
                 name = f"person{patient + 20 * label}_bacteria_{image}.png"
-                grey = 40 + 120 * label + 2 * patient + image  # no file twice
-                Image.fromarray(np.full((40, 40), grey, np.uint8)).save(
-                    root / "train" / folder / name
-                )
+                rng = np.random.default_rng(100 * label + 2 * patient + image)  # no file twice
+                mean, grain = 60 + 100 * label, 12 - 6 * label
+                grey = rng.normal(mean, grain + rng.normal(0, 2), (40, 40)).clip(0, 255)
+                Image.fromarray(grey.astype(np.uint8)).save(root / "train" / folder / name)
     (root / "test" / "NORMAL").mkdir(parents=True)
     (root / "test" / "NORMAL" / "IM-0001-0001.png").write_bytes(b"never opened")
     return root
@@ -118,6 +126,62 @@ def test_answers_survive_the_table(drawn: Path, tmp_path: Path) -> None:
     assert answers.probabilities == pytest.approx([float(row["probability"]) for row in found])
 
 
+def test_rendering_scores_come_from_the_other_folds(drawn: Path, tmp_path: Path) -> None:
+    path = cross_validate(RECIPE, drawn, tmp_path / "out", seed=1, folds=3)
+    training = split_by_patient(s for s in find_samples(drawn) if s.split == "train")[0]
+    named = {sample.path.name: number for number, sample in enumerate(training)}
+    energies, labels = energies_of(training), np.array([s.label for s in training])
+    found = rows(path)
+    first = [named[row["file"]] for row in found if row["fold"] == "0"]
+    others = np.delete(np.arange(len(training)), first)
+    expected = scores_by(fit_score(energies[others], labels[others]), energies[first])
+    scores = [float(row["rendering"]) for row in found if row["fold"] == "0"]
+    assert scores == pytest.approx(expected.tolist(), rel=1e-4)
+    answers = read_out_of_fold(path)
+    assert answers.rendering is not None
+    assert answers.rendering[: len(scores)].tolist() == scores
+
+
+def test_finished_run_of_before_gets_its_rendering_scores(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    path = cross_validate(RECIPE, drawn, out, seed=1, folds=2)
+    complete = path.read_text()
+    before = [line.rsplit(",", 1)[0] for line in complete.splitlines()]
+    path.write_text("\n".join(before) + "\n")
+    assert read_out_of_fold(path).rendering is None
+    for model in out.glob("fold-*/*.keras"):
+        model.unlink()  # nothing is trained or asked again
+    assert cross_validate(RECIPE, drawn, out, seed=1, folds=2).read_text() == complete
+
+
+def test_answers_to_other_radiographs_are_not_mixed_in(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    whole = cross_validate(RECIPE, drawn, out, seed=1, folds=2).read_text()
+    training = split_by_patient(s for s in find_samples(drawn) if s.split == "train")[0]
+    training[0].path.rename(training[0].path.with_name("person0_bacteria_9.png"))
+    with pytest.raises(DatasetError, match="answers to other radiographs .* another folder"):
+        cross_validate(RECIPE, drawn, out, seed=1, folds=2)
+    assert (out / "out_of_fold.csv").read_text() == whole
+
+
+def test_rendering_score_is_written_with_what_it_was_fitted_to(drawn: Path, tmp_path: Path) -> None:
+    path = train_rendering(drawn, tmp_path / "out", folds=3)
+    facts = read_rendering(path)
+    assert facts
+    training = split_by_patient(s for s in find_samples(drawn) if s.split == "train")[0]
+    energies, labels = energies_of(training), np.array([s.label for s in training])
+    assert (facts.data, facts.images, facts.folds) == ("data", len(training), 3)
+    assert facts.patients == len({sample.patient for sample in training})
+    assert facts.fit == fit_score(energies, labels)
+    answers = read_out_of_fold(cross_validate(RECIPE, drawn, tmp_path / "run", seed=1, folds=3))
+    assert answers.rendering is not None
+    cutoffs = find_cutoffs(answers.labels, answers.rendering)
+    assert cutoffs.normal == pytest.approx(facts.cutoffs.normal, rel=1e-3)
+    assert cutoffs.pneumonia == pytest.approx(facts.cutoffs.pneumonia, rel=1e-3)
+    auc = facts.out_of_fold_auc
+    assert 0.5 < auc.low <= auc.value <= auc.high
+
+
 HEAD = "file,patient,label,fold,probability\n"
 
 
@@ -128,6 +192,7 @@ HEAD = "file,patient,label,fold,probability\n"
         (HEAD + "a,p,normal,0,much\n", "is no table of out-of-fold answers"),
         ("file,label\na,normal\n", "is no table of out-of-fold answers"),
         (HEAD + "a,p,normal,0,.5\n", "holds one class only"),
+        (HEAD[:-1] + ",rendering\na,p,normal,0,.5,\n", "is no table of out-of-fold answers"),
         (HEAD, "holds one class only"),
     ],
 )

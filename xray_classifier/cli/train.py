@@ -57,6 +57,13 @@ def _add_train(group: Group) -> None:
     gate.add_argument("--seed", type=int, default=1)
     gate.set_defaults(run=train_gate)
 
+    rendering = recipes.add_parser(
+        "rendering", help="what tells the label by how a machine renders the picture"
+    )
+    add_data_options(rendering)
+    rendering.add_argument("--out", type=Path, required=True, help="folder for the score")
+    rendering.set_defaults(run=train_rendering)
+
 
 def _add_cross_validate(group: Group) -> None:
     parser = group.add_parser(
@@ -117,6 +124,17 @@ def train_gate(options: argparse.Namespace) -> int:
         options.data, options.adults, options.other, options.unseen, options.out, options.seed
     )
     print(target)
+    return 0
+
+
+def train_rendering(options: argparse.Namespace) -> int:
+    """Fit the rendering score."""
+    with needs("requirements-train.txt"):
+        from xray_classifier.training import cross_validation
+
+    print(
+        cross_validation.train_rendering(options.data, options.out, patients=patients_of(options))
+    )
     return 0
 
 

@@ -15,7 +15,8 @@ BINS = 15
 
 Labels = NDArray[np.intp]
 Probabilities = NDArray[np.float64]
-Weights = NDArray[np.intp]
+Weights = NDArray[np.intp] | NDArray[np.float64]
+"""Shape (n,), from 0: how often each image counts, or how much."""
 
 
 def measure(

@@ -14,21 +14,43 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from xray_classifier.data.datasets import Sample, find_samples, select
-from xray_classifier.data.splits import SPLIT_SEED, linked_groups, split_by_patient
+from xray_classifier.data.splits import (
+    SPLIT_SEED,
+    fingerprint,
+    linked_groups,
+    split_by_patient,
+)
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation.evaluate import evaluate
-from xray_classifier.evaluation.metrics import Labels, Probabilities
+from xray_classifier.evaluation.metrics import (
+    Labels,
+    Probabilities,
+    Weights,
+    roc_auc,
+    with_intervals,
+)
 from xray_classifier.files import replace_atomically
 from xray_classifier.labels import LABELS
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.keras_network import KerasNetwork
 from xray_classifier.models.saving import save_model
 from xray_classifier.models.spec import ModelSpec
+from xray_classifier.records.json_files import write_record
+from xray_classifier.records.rendering import RenderingFacts
+from xray_classifier.rendering.score import (
+    Scores,
+    energies_of,
+    find_cutoffs,
+    fit_score,
+    out_of_fold_scores,
+)
 from xray_classifier.training.recipes import Recipe
 from xray_classifier.training.trainer import describe_run, finish, fit
 
 FOLDS = 4
 COLUMNS = ("file", "patient", "label", "fold", "probability")
+RENDERING = "rendering"
+"""A column that joined tables have beside them: the rendering score, out of fold, too."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +62,14 @@ class OutOfFold:
         probabilities: of pneumonia, in [0, 1], as the network gives them.
         patients: images of one patient share it.
         folds: how many there were.
+        rendering: rendering scores, out of the same folds; None in a table without them.
     """
 
     labels: Labels
     probabilities: Probabilities
     patients: tuple[str, ...]
     folds: int
+    rendering: Scores | None = None
 
 
 def split_into_folds(samples: Sequence[Sample], folds: int = FOLDS) -> list[list[int]]:
@@ -86,9 +110,10 @@ def cross_validate(
     Raises:
         DatasetError: the data cannot be used, or `out` holds another run.
     """
-    samples, _ = split_by_patient(select(find_samples(data, patients), "train", "val", "all"))
+    samples = _training_samples(data, patients)
+    divided = split_into_folds(samples, folds)
     tables = []
-    for number, positions in enumerate(split_into_folds(samples, folds)):
+    for number, positions in enumerate(divided):
         inside = set(positions)
         training = [s for index, s in enumerate(samples) if index not in inside]
         validation = [samples[index] for index in positions]
@@ -99,7 +124,59 @@ def cross_validate(
             probabilities = evaluate(validation, classifier).probabilities
             _write(table, validation, number, probabilities)
         tables.append(table)
-    return _join(tables, out / "out_of_fold.csv")
+    energies = energies_of(samples)
+    scores = out_of_fold_scores(energies, _labels(samples), divided)
+    order = [position for positions in divided for position in positions]
+    names = [samples[position].path.name for position in order]
+    return _join(tables, names, scores[order], out / "out_of_fold.csv")
+
+
+def train_rendering(
+    data: Path, out: Path, folds: int = FOLDS, patients: dict[str, str] | None = None
+) -> Path:
+    """Fit the rendering score to the training patients, and find its cut-offs out of fold.
+
+    Args:
+        data: as for `cross_validate`; the hold-out takes no part.
+        out: a folder for `rendering.json`.
+        folds: as for `cross_validate`.
+        patients: as in `find_samples`.
+
+    Returns:
+        The path of `rendering.json`.
+
+    Raises:
+        DatasetError: the data cannot be used.
+    """
+    samples = _training_samples(data, patients)
+    labels, energies = _labels(samples), energies_of(samples)
+    scores = out_of_fold_scores(energies, labels, split_into_folds(samples, folds))
+    people = [sample.patient for sample in samples]
+
+    def figures(weights: Weights) -> dict[str, float]:
+        return {"auc": roc_auc(labels, scores, weights)}
+
+    facts = RenderingFacts(
+        data=data.resolve().name,
+        data_sha256=fingerprint(samples),
+        images=len(samples),
+        patients=len(set(people)),
+        folds=folds,
+        fit=fit_score(energies, labels),
+        cutoffs=find_cutoffs(labels, scores),
+        out_of_fold_auc=with_intervals(figures, labels, people)["auc"],
+    )
+    target = out / "rendering.json"
+    write_record(facts, target)
+    return target
+
+
+def _training_samples(data: Path, patients: dict[str, str] | None) -> list[Sample]:
+    return split_by_patient(select(find_samples(data, patients), "train", "val", "all"))[0]
+
+
+def _labels(samples: Sequence[Sample]) -> Labels:
+    return np.array([sample.label for sample in samples], np.intp)
 
 
 def _train_fold(
@@ -131,11 +208,32 @@ def _write(
             writer.writerow([sample.path.name, sample.patient, label, fold, f"{probability:.9g}"])
 
 
-def _join(tables: Sequence[Path], target: Path) -> Path:
-    with replace_atomically(target) as path, path.open("w", encoding="utf-8") as stream:
-        for number, table in enumerate(tables):
-            lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
-            stream.writelines(lines if number == 0 else lines[1:])
+def _join(tables: Sequence[Path], names: Sequence[str], scores: Scores, target: Path) -> Path:
+    """Put the tables of all folds into one, with the rendering score of each image.
+
+    Args:
+        tables: of the folds.
+        names: of the files, in the order of the tables.
+        scores: out of fold, in the same order.
+        target: the file.
+
+    Raises:
+        DatasetError: the tables are on other files.
+    """
+    rows: list[dict[str, str]] = []
+    for table in tables:
+        with table.open(newline="", encoding="utf-8") as stream:
+            rows += csv.DictReader(stream)
+    if [row["file"] for row in rows] != list(names):
+        raise DatasetError(
+            f"{target.parent} holds the answers to other radiographs than the folder of the data "
+            "does now. Give the same data, or another folder with --out."
+        )
+    with replace_atomically(target) as path, path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, (*COLUMNS, RENDERING), lineterminator="\n")
+        writer.writeheader()
+        for row, score in zip(rows, scores, strict=True):
+            writer.writerow(row | {RENDERING: f"{score:.6g}"})
     return target
 
 
@@ -152,6 +250,9 @@ def read_out_of_fold(path: Path) -> OutOfFold:
         probabilities = np.array([float(row["probability"]) for row in rows])
         patients = tuple(row["patient"] for row in rows)
         folds = len({row["fold"] for row in rows})
+        rendering = None
+        if rows and RENDERING in rows[0]:  # the first tables had no such column
+            rendering = np.array([float(row[RENDERING]) for row in rows])
     except OSError as error:
         raise DatasetError(f"The table {path} cannot be read: {error.strerror}.") from error
     except (KeyError, ValueError) as error:
@@ -161,4 +262,4 @@ def read_out_of_fold(path: Path) -> OutOfFold:
         ) from error
     if len(set(labels.tolist())) < len(LABELS):
         raise DatasetError(f"{path} holds one class only; both are needed.")
-    return OutOfFold(labels, probabilities, patients, folds)
+    return OutOfFold(labels, probabilities, patients, folds, rendering)
