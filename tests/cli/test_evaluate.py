@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from xray_classifier.cli.main import main
 from xray_classifier.data.splits import fingerprint
 from xray_classifier.evaluation import ledger, saliency_checks
 from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split
-from xray_classifier.evaluation.stress import BORDER_ALONE, PERTURBATIONS
+from xray_classifier.evaluation.stress import BORDER_ALONE, PERTURBATIONS, RENDERING
 from xray_classifier.model_card import readme as reporting
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.spec import read_spec, write_spec
 from xray_classifier.records.checks import ExplanationReport
 from xray_classifier.records.evaluation import EvaluationReport
 from xray_classifier.records.json_files import read_record
+from xray_classifier.rendering import score
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras
@@ -49,9 +51,18 @@ def test_evaluation_prints_figures_and_writes_files(
         "auc",
         "brier",
         "ece",
+        "2",  # hard normals: flat images are rendered as no radiograph is
+        "0",
+        "hard",
+        "all",
+        "rendering-balanced",
+        "AUC",
         "gate:",
         "accuracy",  # less that of the article's model
     ]
+    assert "2 hard normals: specificity 1.0000 (1.0000 to 1.0000)" in figures
+    assert "0 hard pneumonias: none" in figures
+    assert "hard against hard: none" in figures
     assert str(out) in written.err
     assert {path.name for path in out.iterdir()} == {
         "metrics.json",
@@ -61,6 +72,22 @@ def test_evaluation_prints_figures_and_writes_files(
         "roc.png",
         "grid.png",
     }
+
+
+def test_evaluation_without_a_rendering_score_leaves_its_figures_out(
+    drawn: Path,
+    tiny: Classifier,
+    few_resamples: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    missing = partial(score.read_rendering, tmp_path / "rendering.json")
+    monkeypatch.setattr(score, "read_rendering", missing)
+    out = tmp_path / "results"
+    assert main(["evaluate", "tiny", "--data", str(drawn), "--out", str(out)]) == 0
+    assert "hard" not in capsys.readouterr().out
+    assert "rendering" not in json.loads((out / "metrics.json").read_text())
 
 
 def test_evaluation_compares_with_the_baseline_and_spoils_the_images(
@@ -125,7 +152,11 @@ def test_stress_prints_a_table_and_writes_it_as_json(
     first, head, *rows = capsys.readouterr().out.splitlines()
     assert first == "2 images"  # of the patients held out
     assert head.split() == ["changed", "mean", "change", "other", "verdicts", "AUC"]
-    assert [row[:30].strip() for row in rows[1:]] == [*PERTURBATIONS, *BORDER_ALONE]
+    assert [row[:30].strip() for row in rows[1:]] == [
+        *PERTURBATIONS,
+        RENDERING,
+        *BORDER_ALONE,
+    ]
 
     report = json.loads(out.read_text(encoding="utf-8"))
     holdout = samples_of_split(drawn_holdout, HOLDOUT)

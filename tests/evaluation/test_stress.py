@@ -17,6 +17,7 @@ from xray_classifier.evaluation import metrics, stress
 from xray_classifier.evaluation.stress import (
     BORDER_ALONE,
     PERTURBATIONS,
+    RENDERING,
     compare_resolutions,
     describe,
 )
@@ -128,7 +129,7 @@ def test_report_says_which_model_met_which_radiographs(
     assert (report.model, report.sha256, report.threshold) == ("tiny", "ab" * 32, 0.5)
     assert (report.data, report.data_sha256) == (DATA, fingerprint(samples))
     assert (report.images, report.full_resolution) == (2, None)
-    assert report.perturbations.keys() == PERTURBATIONS.keys()
+    assert report.perturbations.keys() == {*PERTURBATIONS, RENDERING}
 
 
 def test_report_survives_its_file(report: StressReport, tmp_path: Path) -> None:
@@ -213,6 +214,44 @@ def test_what_happens_at_the_border_does_not_reach_such_a_model(
     found = framed_report.perturbations[name]
     assert astuple(found.mean_change) == pytest.approx((0, 0, 0), abs=1e-7)
     assert (found.verdicts_changed, found.auc) == (Estimate(0, 0, 0), PERFECT)
+
+
+# Rendering of the other class
+
+
+def test_rendering_comes_from_the_other_class(report: StressReport) -> None:
+    """Flat images have nothing but a grey level, which is the donor's then."""
+    found = report.perturbations[RENDERING]
+    assert found.mean_change.value == pytest.approx(abs(PLAIN[1] - PLAIN[0]), abs=1e-4)
+    assert found.verdicts_changed == PERFECT
+    assert found.auc == Estimate(0, 0, 0)
+
+
+def test_rendering_does_not_reach_a_model_that_looks_at_what_is_where(tmp_path: Path) -> None:
+    """The brighter half tells the classes; grey levels and contrast are exchanged."""
+    import keras
+
+    halves = keras.Sequential(
+        [
+            keras.Input((500, 500, 1)),
+            keras.layers.AveragePooling2D((500, 250)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    halves.set_weights([np.array([[40.0], [-40.0]]), np.array([0.0])])
+    classifier = Classifier(KerasNetwork(halves), ModelSpec("halves", "Halves", "halves.keras"))
+    rng = np.random.default_rng(0)
+    many = []
+    for number in range(8):
+        label = number % 2
+        image = rng.normal(60 + 90 * label, 3 + 9 * label, (100, 100))
+        image[:, 50 * (1 - label) : 50 * (2 - label)] += 30
+        path = tmp_path / f"{number}.png"
+        many.append(drawn(path, image.clip(0, 255).astype(np.uint8), label))
+    found = stress.stress(many, classifier, DATA)
+    assert found.auc == found.perturbations[RENDERING].auc == PERFECT
+    assert found.perturbations[RENDERING].verdicts_changed == Estimate(0, 0, 0)
 
 
 # Batches
@@ -340,6 +379,7 @@ def test_report_is_a_table_for_people(report: StressReport) -> None:
     assert len({len(line) for line in (head, nothing, *rows)}) == 1
     assert [row[:30].strip() for row in rows] == [
         *PERTURBATIONS,
+        RENDERING,
         *BORDER_ALONE,
         "full resolution, 2 images",
     ]
@@ -350,4 +390,4 @@ def test_report_is_a_table_for_people(report: StressReport) -> None:
 
 def test_table_comes_without_full_resolution_too(report: StressReport) -> None:
     assert "full resolution" not in describe(report)
-    assert len(describe(report).splitlines()) == 3 + len(PERTURBATIONS) + len(BORDER_ALONE)
+    assert len(describe(report).splitlines()) == 4 + len(PERTURBATIONS) + len(BORDER_ALONE)

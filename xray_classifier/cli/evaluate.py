@@ -154,7 +154,9 @@ def evaluate(options: argparse.Namespace) -> int:
     with needs("requirements-train.txt"):
         from xray_classifier.evaluation import error_analysis, ledger
         from xray_classifier.evaluation import evaluate as evaluation
+        from xray_classifier.evaluation.rendering import by_rendering
         from xray_classifier.evaluation.robustness import robustness
+        from xray_classifier.rendering.score import read_rendering
     from xray_classifier.models.gate import load_gate
     from xray_classifier.models.loading import KERAS, load_classifier, model_names
 
@@ -162,6 +164,11 @@ def evaluate(options: argparse.Namespace) -> int:
     classifier = load_classifier(options.model, runtime=KERAS)
     result = evaluation.evaluate(samples, classifier)
     found = error_analysis.review(result, classifier.spec, load_gate(runtime=KERAS))
+    rendering = read_rendering()
+    if rendering:
+        found = replace(
+            found, rendering=by_rendering(result, classifier.spec.operating_points, rendering)
+        )
     baseline = options.baseline or (BASELINE if BASELINE in model_names() else None)
     if baseline and baseline != classifier.spec.name:
         its = evaluation.evaluate(samples, load_classifier(baseline, runtime=KERAS))

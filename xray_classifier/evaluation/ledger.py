@@ -13,7 +13,12 @@ from xray_classifier.files import replace_atomically
 from xray_classifier.labels import LABELS
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
 from xray_classifier.paths import MODEL_FOLDER
-from xray_classifier.records.evaluation import EvaluationReport, named_estimates
+from xray_classifier.records.evaluation import (
+    Estimate,
+    EvaluationReport,
+    RenderingFigures,
+    named_estimates,
+)
 
 LEDGER = "EVALUATIONS.md"
 TEST_SPLIT = "test"
@@ -33,6 +38,8 @@ def describe(summary: EvaluationReport) -> str:
     for point, figures in summary.operating_points.items():
         shown = named_estimates(figures).items()
         lines.append(f"{point}: " + ", ".join(f"{name} {each.value:.4f}" for name, each in shown))
+    if summary.rendering:
+        lines += _describe_rendering(summary.rendering)
     if summary.gate:
         lines.append(f"gate: {summary.gate.rejected} rejected, {summary.gate.flagged} flagged")
     if summary.compared:
@@ -44,6 +51,31 @@ def describe(summary: EvaluationReport) -> str:
             f"{compared.delong_p:.2g}"
         )
     return "\n".join(lines)
+
+
+def _describe_rendering(found: RenderingFigures) -> list[str]:
+    """Write the figures where rendering does not help; the groups are those of `hard`."""
+    hard, lines = found.hard, []
+    for images, what, figure in (
+        (f"{hard.normals} hard normals", "specificity", hard.specificity),
+        (f"{hard.pneumonias} hard pneumonias", "sensitivity", hard.sensitivity),
+        ("hard against hard", "AUC", hard.auc),
+        ("all hard images", "accuracy", hard.accuracy),
+    ):
+        lines.append(f"{images}: {what} {_with_interval(figure)}" if figure else f"{images}: none")
+    shown = ", ".join(
+        f"{name} {_with_interval(each)}" for name, each in named_estimates(found.balanced).items()
+    )
+    return [
+        *lines,
+        f"rendering-balanced (as {found.effective_images:.0f} images): {shown}",
+        f"AUC of the rendering alone: {_with_interval(found.rendering_auc)}; once balanced: "
+        f"{_with_interval(found.balanced_rendering_auc)}",
+    ]
+
+
+def _with_interval(figure: Estimate) -> str:
+    return f"{figure.value:.4f} ({figure.low:.4f} to {figure.high:.4f})"
 
 
 def record(

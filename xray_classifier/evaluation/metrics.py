@@ -28,7 +28,7 @@ def measure(
         labels: shape (n,), 0 = normal, 1 = pneumonia; both must occur.
         probabilities: of pneumonia, shape (n,), in [0, 1].
         threshold: pneumonia is called at this probability or above.
-        weights: how often each image counts, shape (n,); once each without it.
+        weights: how much each image counts, shape (n,); 1 each without it.
 
     Returns:
         loss (mean binary cross-entropy in nats), accuracy, sensitivity, specificity, auc (area
@@ -118,23 +118,24 @@ def patient_intervals(
 
     Images of one child resemble each other, so whole patients are drawn with replacement, each
     with all of its images (the cluster bootstrap; Field and Welsh, JRSS B 69, 2007). A draw that
-    lacks a class is drawn again.
+    lacks a class that is there is drawn again.
 
     Args:
         figures: computes them, given how often each image counts, shape (n,).
-        labels: shape (n,); both classes must occur.
+        labels: shape (n,).
         patients: of each image.
         resamples: how many draws.
         seed: of the draws.
     """
     _, patient_of = np.unique(np.asarray(patients), return_inverse=True)
     count = patient_of.max() + 1
+    classes = len(np.unique(labels))
     rng = np.random.default_rng(seed)
     draws: list[dict[str, float]] = []
     while len(draws) < resamples:
         times = np.bincount(rng.integers(count, size=count), minlength=count)
         weights = times[patient_of]
-        if len(np.unique(labels[weights > 0])) == 2:
+        if len(np.unique(labels[weights > 0])) == classes:
             draws.append(figures(weights))
     intervals = {}
     for name in draws[0]:
@@ -153,6 +154,11 @@ def with_intervals(
     values = figures(np.ones(len(labels), np.intp))
     intervals = patient_intervals(figures, labels, patients, resamples)
     return {name: Estimate(value, *intervals[name]) for name, value in values.items()}
+
+
+def effective_images(weights: Weights) -> float:
+    """Say how many images of equal weight tell as much as weighted ones (Kish 1965)."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def confusion(labels: Labels, probabilities: Probabilities, threshold: float) -> Confusion:
@@ -177,10 +183,18 @@ def predictive_values(
 
 def wilson_interval(right: int, n: int) -> tuple[float, float]:
     """Give Wilson's 95 % interval of a proportion (JASA 22, 1927), where no patients are known."""
+    low, high = wilson_intervals(np.array(float(right)), np.array(float(n)))
+    return float(low), float(high)
+
+
+def wilson_intervals(
+    right: NDArray[np.float64], n: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the ends of many of Wilson's intervals; weighted counts need not be whole."""
     z = 1.959964
     centre = (right + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * np.sqrt(right * (n - right) / n + z**2 / 4)
-    return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
+    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
 
 
 def _counted(labels: Labels, weights: Weights | None) -> Weights:

@@ -23,6 +23,7 @@ from xray_classifier.models.classifier import Classifier
 from xray_classifier.percent import as_percent
 from xray_classifier.progress import track
 from xray_classifier.records.checks import Change, ResolutionChange, StressReport
+from xray_classifier.rendering.bands import transfer_rendering
 
 BATCH_SIZE = 32
 SEED = 0
@@ -46,6 +47,9 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "112 pixels a side": lambda batch, _rng: perturbations.downsample(batch, 112),
     "mirrored": lambda batch, _rng: perturbations.mirror(batch),
 }
+
+RENDERING = "rendering of the other class"
+"""Another row: each radiograph is rendered as one of the other class is, drawn at random."""
 
 BORDER_ALONE: dict[str, Perturbation] = {
     "outer 10 % alone": lambda batch, _rng: perturbations.blank_centre(batch, 0.10),
@@ -74,6 +78,7 @@ def stress(
     shuffled = [samples[index] for index in order]
     names = {**PERTURBATIONS, **BORDER_ALONE}
     plain, changed = _probabilities(shuffled, classifier, names)
+    changed[RENDERING] = _rerendered(shuffled, classifier)
     spec = classifier.spec
     found = {
         name: _compare(shuffled, plain, probabilities, spec.threshold)
@@ -87,7 +92,7 @@ def stress(
         data_sha256=fingerprint(samples),
         images=len(samples),
         auc=found["nothing"].auc,
-        perturbations={name: found[name] for name in PERTURBATIONS},
+        perturbations={name: found[name] for name in (*PERTURBATIONS, RENDERING)},
         border_alone={name: found[name].auc for name in BORDER_ALONE},
         full_resolution=full_resolution,
     )
@@ -190,6 +195,20 @@ def _probabilities(
         for name, change in changes.items():
             changed[name].append(classifier.probabilities(change(batch, rng)))
     return np.concatenate(plain), {name: np.concatenate(all_) for name, all_ in changed.items()}
+
+
+def _rerendered(samples: Sequence[Sample], classifier: Classifier) -> Probabilities:
+    """Judge each radiograph in the rendering of one of the other class."""
+    rng = np.random.default_rng(SEED)
+    labels = np.array([sample.label for sample in samples])
+    donors = [samples[rng.choice(np.flatnonzero(labels != label))] for label in labels]
+    pairs = zip(_batches(samples), _batches(donors), strict=True)
+    return np.concatenate(
+        [
+            classifier.probabilities(transfer_rendering(batch, theirs))
+            for batch, theirs in track(pairs, "Rendering", -(-len(samples) // BATCH_SIZE))
+        ]
+    )
 
 
 def _batches(samples: Sequence[Sample]) -> Iterator[Tensor]:

@@ -194,6 +194,51 @@ class SpoiltFigures:
 
 
 @dataclass(frozen=True)
+class HardFigures:
+    """What a classifier reaches on images whose rendering speaks for the other class.
+
+    Attributes:
+        normals: how many are rendered as most pneumonias are.
+        pneumonias: how many are rendered as most normals are.
+        specificity: on these normals; None where there are none.
+        sensitivity: on these pneumonias; None where there are none.
+        accuracy: on both; None where a class is missing.
+        auc: of one against the other; None where a class is missing.
+        operating_points: what each of the model's points gave on both, by its name; none where a
+            class is missing.
+    """
+
+    normals: int
+    pneumonias: int
+    specificity: Estimate | None = None
+    sensitivity: Estimate | None = None
+    accuracy: Estimate | None = None
+    auc: Estimate | None = None
+    operating_points: dict[str, PointFigures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RenderingFigures:
+    """What a classifier reaches where the rendering of the picture does not help it.
+
+    Attributes:
+        rendering_auc: of the rendering score alone, on these images.
+        balanced_rendering_auc: the same once images are weighted; .5 if rendering tells nothing.
+        hard: on the images whose rendering speaks for the other class.
+        effective_images: how many of equal weight would tell as much as the weighted ones.
+        balanced: on all images, weighted so that rendering tells nothing.
+        operating_points: what each of the model's points gave on these, by its name.
+    """
+
+    rendering_auc: Estimate
+    balanced_rendering_auc: Estimate
+    hard: HardFigures
+    effective_images: float
+    balanced: Figures
+    operating_points: dict[str, PointFigures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EvaluationReport:
     """What `evaluate` measured of a model on one data set.
 
@@ -212,6 +257,7 @@ class EvaluationReport:
         curves: to draw.
         compared: with a baseline model.
         robustness: on ever more spoilt images, by what was changed.
+        rendering: where rendering does not help; None where there was no rendering score.
     """
 
     images: int
@@ -228,3 +274,4 @@ class EvaluationReport:
     curves: Curves | None = None
     compared: Comparison | None = None
     robustness: dict[str, tuple[SpoiltFigures, ...]] = field(default_factory=dict)
+    rendering: RenderingFigures | None = None

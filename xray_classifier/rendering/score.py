@@ -32,6 +32,9 @@ RENDERING_FILE = MODEL_FOLDER / "rendering" / "rendering.json"
 HARD_FRACTION = 0.07
 """Of each class of the training images, where the classes' renderings overlap."""
 
+SUREST = 1e-6
+"""How far from 0 and 1 a score stays in weights, so that no image loses its whole weight."""
+
 BATCH_SIZE = 64
 
 Labels = NDArray[np.intp]
@@ -141,10 +144,9 @@ def balanced_weights(labels: Labels, scores: Scores) -> NDArray[np.float64]:
         scores: shape (n,).
 
     Returns:
-        Shape (n,), from 0; 1 on average in each class, which stay as frequent as they are.
+        Shape (n,), above 0; 1 on average in each class, which stay as frequent as they are.
     """
-    weights = np.where(labels == 1, 1 - scores, scores)
+    weights = np.clip(np.where(labels == 1, 1 - scores, scores), SUREST, 1)
     for label in set(labels.tolist()):
-        inside = labels == label
-        weights[inside] /= max(float(weights[inside].mean()), np.finfo(float).tiny)
+        weights[labels == label] /= weights[labels == label].mean()
     return weights
