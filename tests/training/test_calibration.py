@@ -8,9 +8,11 @@ import pytest
 
 from tests.support.stand_ins import POINTS, tiny_model
 from xray_classifier.errors import DatasetError, ModelUnavailableError
+from xray_classifier.evaluation.metrics import measure
 from xray_classifier.files import sha256_of
 from xray_classifier.models.loading import load_classifier
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
+from xray_classifier.rendering.score import balanced_weights
 from xray_classifier.training.calibration import (
     Scale,
     calibrate,
@@ -34,6 +36,23 @@ def test_scale_finds_the_logits_that_made_the_labels() -> None:
     labels = (rng.random(logits.size) < logistic(2 * logits + 0.5)).astype(np.intp)
     scale = fit_scale(labels, logistic(logits))
     assert (scale.slope, scale.intercept) == pytest.approx((2, 0.5), abs=0.03)
+
+
+def test_weights_count_like_copies_of_an_image() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, 300)
+    labels = (rng.random(300) < logistic(logits)).astype(np.intp)
+    times = rng.integers(1, 4, 300)
+    weighted = fit_scale(labels, logistic(logits), times)
+    copied = fit_scale(labels.repeat(times), logistic(logits.repeat(times)))
+    assert (weighted.slope, weighted.intercept) == pytest.approx(
+        (copied.slope, copied.intercept), abs=1e-4
+    )
+
+
+def test_scale_is_undone() -> None:
+    scale = Scale(1.7, -0.4)
+    assert scale.apply(np.array([scale.undo(0.3)])) == pytest.approx([0.3])
 
 
 def test_scale_by_hand() -> None:
@@ -88,6 +107,40 @@ def test_band_holds_what_is_judged_wrongly_and_nothing_else() -> None:
     undecided = (probabilities[few] >= low) & (probabilities[few] < high)
     assert low < 0.5 < high
     assert undecided.sum() == 24  # a tenth of 240, since Wilson's bound cannot be reached
+
+
+def test_band_of_weights_that_are_alike_is_the_plain_one() -> None:
+    rng = np.random.default_rng(3)
+    labels = (rng.random(500) < 0.7).astype(np.intp)
+    probabilities = logistic(rng.normal(np.where(labels, 2, -2), 1.5))
+    plain = fit_band(labels, probabilities, 0.6)
+    assert fit_band(labels, probabilities, 0.6, np.full(500, 1.0)) == plain
+    assert plain[0] < plain[1]
+
+
+def test_weighted_band_lies_where_the_weighty_images_are_wrong() -> None:
+    # Two patches of images of which half are wrong: .3 to .4, and .6 to .7.
+    probabilities = np.concatenate(
+        [np.full(200, 0.1), np.linspace(0.3, 0.4, 20), np.linspace(0.6, 0.7, 20), np.full(200, 0.9)]
+    )
+    labels = np.concatenate([np.zeros(200), np.tile([0, 1], 20), np.ones(200)]).astype(np.intp)
+    weights = np.ones(440)
+    weights[200:220] = 0.01
+    low, high = fit_band(labels, probabilities, 0.5, weights)
+    assert (low, high > 0.6) == (0.5, True)
+    weights[200:220], weights[220:240] = 1, 0.01
+    low, high = fit_band(labels, probabilities, 0.5, weights)
+    assert (low < 0.4, high) == (True, 0.5)
+
+
+def test_weighted_band_leaves_a_tenth_of_the_weight() -> None:
+    rng = np.random.default_rng(4)
+    labels = (rng.random(1000) < 0.7).astype(np.intp)
+    probabilities = logistic(rng.normal(np.where(labels, 0.7, -0.7), 1))  # far from 98.5 % right
+    weights = rng.uniform(0.1, 2, 1000)
+    low, high = fit_band(labels, probabilities, 0.5, weights)
+    inside = (probabilities >= low) & (probabilities < high)
+    assert 0.09 < weights[inside].sum() / weights.sum() <= 0.1
 
 
 def test_points_bear_what_they_give() -> None:
@@ -148,10 +201,100 @@ def test_calibrated_model_is_written_with_its_facts(
     assert facts
     assert (facts.images, facts.patients, facts.folds) == (400, 200, 2)
     assert facts.answers_sha256 == sha256_of(answers)
+    assert (facts.rendering, facts.plain) == (None, None)  # the table does not tell
     batch = np.full((1, 500, 500, 1), 0.6, np.float32)
     raw = load_classifier(str(trained)).probabilities(batch)
     scale = Scale(facts.slope, facts.intercept)
     assert load_classifier(str(target)).probabilities(batch) == pytest.approx(scale.apply(raw))
+
+
+@pytest.fixture
+def rendered_answers(tmp_path: Path) -> Path:
+    """Answers that follow the rendering more than the picture, and how it is rendered."""
+    rng = np.random.default_rng(2)
+    lines = ["file,patient,label,fold,probability,rendering"]
+    for number in range(800):
+        positive = number % 4 > 0
+        rendered_ill = positive if rng.random() < 0.9 else not positive
+        logit = rng.normal(1 if positive else -1, 1) + (1.5 if rendered_ill else -1.5)
+        rendering = logistic(rng.normal(2.2 if rendered_ill else -2.2, 0.3) + 1.1)
+        label = "pneumonia" if positive else "normal"
+        answer = f"{logistic(logit):.6f},{rendering:.6f}"
+        lines.append(f"{number}.png,p{number // 2},{label},{number % 2},{answer}")
+    path = tmp_path / "rendered.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_answers_are_weighted_where_their_rendering_is_told(
+    trained: Path, rendered_answers: Path, tmp_path: Path
+) -> None:
+    spec = read_spec(
+        calibrate(str(trained), rendered_answers, tmp_path / "model").with_suffix(".json")
+    )
+    facts = spec.calibration
+    assert facts
+    assert facts.rendering
+    assert facts.plain
+    assert "tells nothing" in facts.method
+    assert "tells nothing" in spec.point("balanced").criterion
+    # less sure than every image counted once would make it, and right to be so
+    assert facts.slope < facts.plain.slope
+    assert facts.rendering.balanced.loss.value < facts.plain.rendering_balanced.loss.value
+    assert facts.out_of_fold.loss.value > facts.plain.out_of_fold.loss.value
+    assert facts.rendering.balanced_rendering_auc.value < facts.rendering.rendering_auc.value
+    assert facts.rendering.hard.auc
+    assert facts.rendering.hard.auc.value < facts.rendering.balanced.auc.value
+    # the prevalence, and with it the threshold, is that of the patients as they are
+    assert spec.calibration_prevalence == spec.threshold == 0.75
+    assert facts.rendering.operating_points.keys() == {"balanced", "screening", "confirming"}
+
+
+def test_plain_point_is_told_in_the_probabilities_of_the_model(
+    trained: Path, rendered_answers: Path, tmp_path: Path
+) -> None:
+    weighted, plain = (
+        read_spec(calibrate(str(trained), rendered_answers, out, plain).with_suffix(".json"))
+        for out, plain in ((tmp_path / "weighted", False), (tmp_path / "plain", True))
+    )
+    facts, its = weighted.calibration, plain.calibration
+    assert facts
+    assert facts.plain
+    assert its
+    assert its.rendering
+    assert its.plain is None
+    assert "tells nothing" not in its.method + plain.point("balanced").criterion
+    assert (facts.plain.slope, facts.plain.intercept) == (its.slope, its.intercept)
+    assert facts.plain.out_of_fold == its.out_of_fold
+    assert facts.plain.rendering_balanced == its.rendering.balanced
+    # the same images are called pneumonia, and the same ones left undecided
+    assert facts.plain.balanced.out_of_fold == plain.point("balanced").out_of_fold
+    assert facts.plain.balanced.threshold != plain.threshold
+
+
+def test_screening_and_confirming_promise_the_same_with_weights_and_without(
+    trained: Path, rendered_answers: Path, tmp_path: Path
+) -> None:
+    weighted, plain = (
+        read_spec(calibrate(str(trained), rendered_answers, out, plain).with_suffix(".json"))
+        for out, plain in ((tmp_path / "weighted", False), (tmp_path / "plain", True))
+    )
+    for name in ("screening", "confirming"):
+        assert weighted.point(name).out_of_fold == plain.point(name).out_of_fold
+
+
+def test_weighted_scale_is_calibrated_on_weighted_answers() -> None:
+    rng = np.random.default_rng(5)
+    labels = (rng.random(20_000) < 0.7).astype(np.intp)
+    scores = logistic(rng.normal(np.where(labels, 1, -1), 1.5) + 0.85)
+    probabilities = logistic(rng.normal(np.where(labels, 1, -1), 1) + np.log(scores / (1 - scores)))
+    weights = balanced_weights(labels, scores)
+    threshold = float(labels.mean())
+    ece = [
+        measure(labels, scale.apply(probabilities), threshold, weights)["ece"]
+        for scale in (fit_scale(labels, probabilities), fit_scale(labels, probabilities, weights))
+    ]
+    assert ece[1] < ece[0] / 2
 
 
 def test_model_is_not_calibrated_twice(trained: Path, answers: Path, tmp_path: Path) -> None:

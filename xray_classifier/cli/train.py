@@ -86,6 +86,12 @@ def _add_calibrate(group: Group) -> None:
         "--answers", type=Path, required=True, metavar="CSV", help="of `cross-validate`"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the new model")
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="count every image once; else images are weighted so that rendering tells nothing, "
+        "where the answers have the column rendering",
+    )
     parser.set_defaults(run=calibrate)
 
 
@@ -160,7 +166,7 @@ def calibrate(options: argparse.Namespace) -> int:
     """Calibrate a model and fit its operating points."""
     with needs("requirements-train.txt"):
         from xray_classifier.training import calibration
-    print(calibration.calibrate(options.model, options.answers, options.out))
+    print(calibration.calibrate(options.model, options.answers, options.out, options.plain))
     return 0
 
 

@@ -13,7 +13,7 @@ from xray_classifier.data.patients import etiology_from_name
 from xray_classifier.evaluation.comparison import compare
 from xray_classifier.evaluation.curves import curves_of
 from xray_classifier.evaluation.evaluate import Evaluation
-from xray_classifier.evaluation.metrics import Weights, measure_point, with_intervals
+from xray_classifier.evaluation.metrics import estimate_point
 from xray_classifier.imaging.preprocessing import preprocess
 from xray_classifier.labels import LABELS
 from xray_classifier.models.gate import Gate
@@ -54,14 +54,7 @@ def operating_points(
     evaluation: Evaluation, points: Sequence[OperatingPoint]
 ) -> dict[str, PointFigures]:
     """Measure operating points, by name."""
-
-    def measured(point: OperatingPoint) -> PointFigures:
-        def figures(weights: Weights) -> dict[str, float]:
-            return measure_point(evaluation.labels, evaluation.probabilities, point, weights)
-
-        return PointFigures(**with_intervals(figures, evaluation.labels, evaluation.patients))
-
-    return {point.name: measured(point) for point in points}
+    return {point.name: estimate_point(evaluation, point) for point in points}
 
 
 def curves(evaluation: Evaluation) -> Curves:

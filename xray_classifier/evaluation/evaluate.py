@@ -19,10 +19,8 @@ from xray_classifier.evaluation import plots
 from xray_classifier.evaluation.metrics import (
     Labels,
     Probabilities,
-    Weights,
     confusion,
-    measure,
-    with_intervals,
+    estimate,
 )
 from xray_classifier.files import make_folder, replace_atomically
 from xray_classifier.imaging.preprocessing import resize
@@ -32,7 +30,7 @@ from xray_classifier.inference.verdict import force, percent
 from xray_classifier.labels import LABELS
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.progress import track
-from xray_classifier.records.evaluation import EvaluationReport, Figures
+from xray_classifier.records.evaluation import EvaluationReport
 from xray_classifier.records.json_files import write_record
 
 HOLDOUT = "holdout"
@@ -68,17 +66,13 @@ class Evaluation:
     @cached_property
     def summary(self) -> EvaluationReport:
         """What follows from the answers alone: confusion matrix and figures."""
-
-        def figures(weights: Weights) -> dict[str, float]:
-            return measure(self.labels, self.probabilities, self.threshold, weights)
-
         return EvaluationReport(
             images=len(self.samples),
             patients=len(set(self.patients)),
             data_sha256=fingerprint(self.samples),
             threshold=self.threshold,
             confusion=confusion(self.labels, self.probabilities, self.threshold),
-            figures=Figures(**with_intervals(figures, self.labels, self.patients)),
+            figures=estimate(self, self.threshold),
         )
 
 

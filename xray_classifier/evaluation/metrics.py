@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xray_classifier.models.operating_point import OperatingPoint
-from xray_classifier.records.evaluation import Confusion, Estimate, ReliabilityPoint
+from xray_classifier.records.evaluation import (
+    Confusion,
+    Estimate,
+    Figures,
+    PointFigures,
+    ReliabilityPoint,
+)
 
 RESAMPLES = 2000
 BINS = 15
@@ -17,6 +24,22 @@ Labels = NDArray[np.intp]
 Probabilities = NDArray[np.float64]
 Weights = NDArray[np.intp] | NDArray[np.float64]
 """Shape (n,), from 0: how often each image counts, or how much."""
+
+
+class Answers(Protocol):
+    """What a model said of labelled images, all of shape (n,)."""
+
+    @property
+    def labels(self) -> Labels:
+        """0 = normal, 1 = pneumonia."""
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """Of pneumonia, in [0, 1]."""
+
+    @property
+    def patients(self) -> Sequence[str]:
+        """Images of one patient share it."""
 
 
 def measure(
@@ -154,6 +177,28 @@ def with_intervals(
     values = figures(np.ones(len(labels), np.intp))
     intervals = patient_intervals(figures, labels, patients, resamples)
     return {name: Estimate(value, *intervals[name]) for name, value in values.items()}
+
+
+def estimate(answers: Answers, threshold: float, weights: Weights | None = None) -> Figures:
+    """Give what `measure` gives with intervals over patients; weights stay with their images."""
+    labels, probabilities = answers.labels, answers.probabilities
+
+    def figures(counts: Weights) -> dict[str, float]:
+        return measure(labels, probabilities, threshold, counts * _counted(labels, weights))
+
+    return Figures(**with_intervals(figures, labels, answers.patients))
+
+
+def estimate_point(
+    answers: Answers, point: OperatingPoint, weights: Weights | None = None
+) -> PointFigures:
+    """Give what `measure_point` gives with intervals over patients; weights as for `estimate`."""
+    labels, probabilities = answers.labels, answers.probabilities
+
+    def figures(counts: Weights) -> dict[str, float]:
+        return measure_point(labels, probabilities, point, counts * _counted(labels, weights))
+
+    return PointFigures(**with_intervals(figures, labels, answers.patients))
 
 
 def effective_images(weights: Weights) -> float:

@@ -7,50 +7,38 @@ most pneumonias from others: see `rendering.score`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xray_classifier.evaluation.evaluate import Evaluation
 from xray_classifier.evaluation.metrics import (
+    Answers,
     Labels,
     Probabilities,
     Weights,
     effective_images,
-    measure,
-    measure_point,
+    estimate,
+    estimate_point,
     roc_auc,
     with_intervals,
 )
 from xray_classifier.models.operating_point import OperatingPoint
-from xray_classifier.records.evaluation import (
-    Estimate,
-    Figures,
-    HardFigures,
-    PointFigures,
-    RenderingFigures,
-)
+from xray_classifier.records.evaluation import HardFigures, RenderingFigures
 from xray_classifier.records.rendering import HardCutoffs, RenderingFacts
 from xray_classifier.rendering.score import Scores, balanced_weights, energies_of, hard, scores_by
 
 Points = Sequence[OperatingPoint]
 
 
-class Answers(Protocol):
-    """What a model said of labelled images, all of shape (n,)."""
+@dataclass(frozen=True)
+class Part:
+    """The answers to some of the images."""
 
-    @property
-    def labels(self) -> Labels:
-        """0 = normal, 1 = pneumonia."""
-
-    @property
-    def probabilities(self) -> Probabilities:
-        """Of pneumonia."""
-
-    @property
-    def patients(self) -> Sequence[str]:
-        """Images of one patient share it."""
+    labels: Labels
+    probabilities: Probabilities
+    patients: Sequence[str]
 
 
 def by_rendering(evaluation: Evaluation, points: Points, facts: RenderingFacts) -> RenderingFigures:
@@ -80,11 +68,8 @@ def measure_by_rendering(
         threshold: of the forced verdicts.
         points: operating points to measure, too.
     """
-    labels, probabilities = answers.labels, answers.probabilities
+    labels = answers.labels
     weights = balanced_weights(labels, scores)
-
-    def figures(counts: Weights) -> dict[str, float]:
-        return measure(labels, probabilities, threshold, counts * weights)
 
     def of_rendering(counts: Weights) -> dict[str, float]:
         return {
@@ -98,18 +83,9 @@ def measure_by_rendering(
         balanced_rendering_auc=alone["balanced"],
         hard=_hard_figures(answers, hard(labels, scores, cutoffs), threshold, points),
         effective_images=effective_images(weights),
-        balanced=Figures(**with_intervals(figures, labels, answers.patients)),
-        operating_points={p.name: _balanced_point(answers, weights, p) for p in points},
+        balanced=estimate(answers, threshold, weights),
+        operating_points={point.name: estimate_point(answers, point, weights) for point in points},
     )
-
-
-def _balanced_point(answers: Answers, weights: Weights, point: OperatingPoint) -> PointFigures:
-    """Measure an operating point on weighted images."""
-
-    def figures(counts: Weights) -> dict[str, float]:
-        return measure_point(answers.labels, answers.probabilities, point, counts * weights)
-
-    return PointFigures(**with_intervals(figures, answers.labels, answers.patients))
 
 
 def _hard_figures(
@@ -117,7 +93,7 @@ def _hard_figures(
 ) -> HardFigures:
     """Measure what is asked of both classes on the chosen images; what needs a missing one not."""
     labels, probabilities = answers.labels[chosen], answers.probabilities[chosen]
-    patients = np.asarray(answers.patients)[chosen].tolist()
+    part = Part(labels, probabilities, np.asarray(answers.patients)[chosen].tolist())
     pneumonias = int(labels.sum())
     normals = len(labels) - pneumonias
     right = (probabilities >= threshold) == (labels == 1)
@@ -133,14 +109,11 @@ def _hard_figures(
             found["auc"] = roc_auc(labels, probabilities, counts)
         return found
 
-    def measured(point: OperatingPoint) -> PointFigures:
-        def figures_of_point(counts: Weights) -> dict[str, float]:
-            return measure_point(labels, probabilities, point, counts)
-
-        return PointFigures(**with_intervals(figures_of_point, labels, patients))
-
-    found: dict[str, Estimate] = with_intervals(figures, labels, patients) if len(labels) else {}
+    found = with_intervals(figures, labels, part.patients) if len(labels) else {}
     both = points if normals and pneumonias else ()
     return HardFigures(
-        normals, pneumonias, **found, operating_points={p.name: measured(p) for p in both}
+        normals,
+        pneumonias,
+        **found,
+        operating_points={point.name: estimate_point(part, point) for point in both},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from xray_classifier.records.evaluation import Figures
+from xray_classifier.records.evaluation import Figures, PointFigures, RenderingFigures
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,44 @@ class TrainingFacts:
 
 
 @dataclass(frozen=True)
+class PlainPoint:
+    """The point `balanced` as it would be if every image counted once, on the model's own scale.
+
+    Attributes:
+        threshold: as an `OperatingPoint` has it, as low and high.
+        low: lower end of the uncertain band.
+        high: its upper end.
+        out_of_fold: what it gives on all patients.
+        rendering_balanced: what it gives on them, weighted so that rendering tells nothing.
+    """
+
+    threshold: float
+    low: float
+    high: float
+    out_of_fold: PointFigures
+    rendering_balanced: PointFigures
+
+
+@dataclass(frozen=True)
+class PlainCalibration:
+    """What would have come of the same answers if every image counted once.
+
+    Attributes:
+        slope: of the logit.
+        intercept: of the logit.
+        out_of_fold: what answers calibrated so reach on all patients.
+        rendering_balanced: what they reach, weighted so that rendering tells nothing.
+        balanced: the point that would be chosen.
+    """
+
+    slope: float
+    intercept: float
+    out_of_fold: Figures
+    rendering_balanced: Figures
+    balanced: PlainPoint
+
+
+@dataclass(frozen=True)
 class CalibrationFacts:
     """How a model's probabilities were calibrated, and on what.
 
@@ -70,7 +108,11 @@ class CalibrationFacts:
         patients: of these images.
         folds: of the cross-validation that gave the answers.
         answers_sha256: of the file with the answers.
-        out_of_fold: what the calibrated answers reach.
+        out_of_fold: what the calibrated answers reach on all patients.
+        rendering: what they reach where rendering does not help; None where the table of answers
+            did not tell how the images are rendered.
+        plain: the other way, where answers were weighted so that rendering tells nothing; None
+            where every image counted once.
     """
 
     method: str
@@ -81,3 +123,5 @@ class CalibrationFacts:
     folds: int
     answers_sha256: str
     out_of_fold: Figures
+    rendering: RenderingFigures | None = None
+    plain: PlainCalibration | None = None
