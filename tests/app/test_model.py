@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.support.processes import printed
-from tests.support.recorded import POINT_FIGURES, SUMMARY
+from tests.support.recorded import POINT_FIGURES, RENDERING, SUMMARY
 from xray_classifier.app import model
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.models import gate, loading
@@ -104,17 +104,43 @@ def test_curves_are_drawn_where_they_were_measured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     results = {
-        "chest_xray/test": replace(MEASURED, curves=CURVES),
+        "chest_xray/test": replace(MEASURED, curves=CURVES, rendering=RENDERING),
         "adult_nih/all": MEASURED,
     }
     page = shown(monkeypatch, tmp_path, results)
     titles = [element.value for element in page.subheader]
-    assert titles == ["ROC curve", "Confusion", "Reliability", "Coverage", "Figures"]
+    assert titles == [
+        *("ROC curve", "Confusion", "Reliability", "Coverage"),
+        *("Figures", "Where rendering does not help"),
+    ]
     assert len(charts(page)) == 4
     assert "Not measured." not in texts(page)
     page.selectbox(key="data").set_value("adult_nih/all").run()
     assert len(charts(page)) == 2  # the threshold alone, and the confusion
-    assert [element.value for element in page.markdown].count("Not measured.") == 2
+    assert [element.value for element in page.markdown].count("Not measured.") == 3
+
+
+def test_rendering_is_shown_in_figures_and_in_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = shown(
+        monkeypatch, tmp_path, {"chest_xray/holdout": replace(MEASURED, rendering=RENDERING)}
+    )
+    figures = page.table[1].value
+    assert figures["images"][0] == "normals rendered as most pneumonias are (76)"
+    assert figures["value"][0] == "75.0 % (60.0 % to 85.0 %)"
+    assert "**Other machines**: Most normals of these data come from one machine" in texts(page)
+    assert "Balanced: every image is weighted so that its rendering tells nothing." in texts(page)
+
+
+def test_rendering_that_was_not_measured_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = shown(monkeypatch, tmp_path, {"chest_xray/test": MEASURED})
+    assert "**Other machines**: What the rendering of the picture does to this model was not" in (
+        texts(page)
+    )
+    assert len(page.table) == 2  # the figures, and the gate
 
 
 def test_charts_stand_before_text() -> None:

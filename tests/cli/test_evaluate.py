@@ -19,11 +19,11 @@ from xray_classifier.cli.main import main
 from xray_classifier.data.splits import fingerprint
 from xray_classifier.evaluation import ledger, saliency_checks
 from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split
-from xray_classifier.evaluation.stress import BORDER_ALONE, PERTURBATIONS, RENDERING
+from xray_classifier.evaluation.stress import BORDER_ALONE, PERTURBATIONS
 from xray_classifier.model_card import readme as reporting
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.spec import read_spec, write_spec
-from xray_classifier.records.checks import ExplanationReport
+from xray_classifier.records.checks import OTHER_RENDERING, ExplanationReport
 from xray_classifier.records.evaluation import EvaluationReport
 from xray_classifier.records.json_files import read_record
 from xray_classifier.rendering import score
@@ -154,7 +154,7 @@ def test_stress_prints_a_table_and_writes_it_as_json(
     assert head.split() == ["changed", "mean", "change", "other", "verdicts", "AUC"]
     assert [row[:30].strip() for row in rows[1:]] == [
         *PERTURBATIONS,
-        RENDERING,
+        OTHER_RENDERING,
         *BORDER_ALONE,
     ]
 

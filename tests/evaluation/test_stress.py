@@ -17,7 +17,6 @@ from xray_classifier.evaluation import metrics, stress
 from xray_classifier.evaluation.stress import (
     BORDER_ALONE,
     PERTURBATIONS,
-    RENDERING,
     compare_resolutions,
     describe,
 )
@@ -26,7 +25,7 @@ from xray_classifier.imaging.preprocessing import Tensor
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.keras_network import KerasNetwork
 from xray_classifier.models.spec import ModelSpec
-from xray_classifier.records.checks import Change, ResolutionChange, StressReport
+from xray_classifier.records.checks import OTHER_RENDERING, Change, ResolutionChange, StressReport
 from xray_classifier.records.evaluation import Estimate
 from xray_classifier.records.json_files import read_record, write_record
 
@@ -129,7 +128,7 @@ def test_report_says_which_model_met_which_radiographs(
     assert (report.model, report.sha256, report.threshold) == ("tiny", "ab" * 32, 0.5)
     assert (report.data, report.data_sha256) == (DATA, fingerprint(samples))
     assert (report.images, report.full_resolution) == (2, None)
-    assert report.perturbations.keys() == {*PERTURBATIONS, RENDERING}
+    assert report.perturbations.keys() == {*PERTURBATIONS, OTHER_RENDERING}
 
 
 def test_report_survives_its_file(report: StressReport, tmp_path: Path) -> None:
@@ -221,7 +220,7 @@ def test_what_happens_at_the_border_does_not_reach_such_a_model(
 
 def test_rendering_comes_from_the_other_class(report: StressReport) -> None:
     """Flat images have nothing but a grey level, which is the donor's then."""
-    found = report.perturbations[RENDERING]
+    found = report.perturbations[OTHER_RENDERING]
     assert found.mean_change.value == pytest.approx(abs(PLAIN[1] - PLAIN[0]), abs=1e-4)
     assert found.verdicts_changed == PERFECT
     assert found.auc == Estimate(0, 0, 0)
@@ -250,8 +249,8 @@ def test_rendering_does_not_reach_a_model_that_looks_at_what_is_where(tmp_path: 
         path = tmp_path / f"{number}.png"
         many.append(drawn(path, image.clip(0, 255).astype(np.uint8), label))
     found = stress.stress(many, classifier, DATA)
-    assert found.auc == found.perturbations[RENDERING].auc == PERFECT
-    assert found.perturbations[RENDERING].verdicts_changed == Estimate(0, 0, 0)
+    assert found.auc == found.perturbations[OTHER_RENDERING].auc == PERFECT
+    assert found.perturbations[OTHER_RENDERING].verdicts_changed == Estimate(0, 0, 0)
 
 
 # Batches
@@ -379,7 +378,7 @@ def test_report_is_a_table_for_people(report: StressReport) -> None:
     assert len({len(line) for line in (head, nothing, *rows)}) == 1
     assert [row[:30].strip() for row in rows] == [
         *PERTURBATIONS,
-        RENDERING,
+        OTHER_RENDERING,
         *BORDER_ALONE,
         "full resolution, 2 images",
     ]

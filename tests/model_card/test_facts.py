@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.recorded import (
+    CHANGE,
     EXPLANATION,
     FIGURES,
     POINT_FIGURES,
@@ -36,7 +37,12 @@ from xray_classifier.model_card.facts import (
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import ModelSpec, read_report, read_spec
 from xray_classifier.paths import MODEL_FOLDER
-from xray_classifier.records.checks import ExplanationReport, GateShares, StressReport
+from xray_classifier.records.checks import (
+    OTHER_RENDERING,
+    ExplanationReport,
+    GateShares,
+    StressReport,
+)
 from xray_classifier.records.evaluation import Comparison, Confusion, Difference, Estimate
 
 SPEC = ModelSpec("tiny", "Tiny", "tiny.keras", sha256="ab" * 32, bytes=1)
@@ -99,10 +105,20 @@ def test_stress_lists_every_change_and_full_resolution() -> None:
     }
     assert stress_rows(STRESS) == [
         {"what was changed": "blur"} | change,
+        {
+            "what was changed": OTHER_RENDERING,
+            "mean change of the probability": "-",
+            "verdicts that turned": "not measured",  # of before it was
+        },
         {"what was changed": "full resolution"} | change,
     ]
-    without = replace(STRESS, full_resolution=None)
-    assert [row["what was changed"] for row in stress_rows(without)] == ["blur"]
+    without = replace(
+        STRESS, full_resolution=None, perturbations={OTHER_RENDERING: CHANGE, "blur": CHANGE}
+    )
+    assert stress_rows(without) == [
+        {"what was changed": OTHER_RENDERING} | change,
+        {"what was changed": "blur"} | change,
+    ]
 
 
 def test_border_is_told_by_its_auc() -> None:
@@ -192,7 +208,7 @@ def test_shipped_models_have_all_of_it(name: str) -> None:
     stress, explanation = read_report(StressReport, spec), read_report(ExplanationReport, spec)
     sentences = [training_sentences(spec), border_sentence(stress), heatmap_sentence(explanation)]
     assert not [text for text in sentences if "not measured" in text or "not recorded" in text]
-    assert len(stress_rows(stress)) == 16
+    assert len(stress_rows(stress)) == 17
 
 
 @pytest.mark.parametrize(

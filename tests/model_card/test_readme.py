@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.places import ROOT
-from tests.support.recorded import STRESS, SUMMARY
+from tests.support.recorded import CHANGE, RENDERING, STRESS, SUMMARY
 from xray_classifier.errors import DatasetError
 from xray_classifier.model_card.readme import (
     BLOCKS,
@@ -14,12 +14,13 @@ from xray_classifier.model_card.readme import (
     findings,
     headline_table,
     marks,
+    rendering_results,
     results_table,
     stress_table,
     update_docs,
 )
 from xray_classifier.models.spec import ModelSpec, write_spec
-from xray_classifier.records.checks import StressReport
+from xray_classifier.records.checks import OTHER_RENDERING, StressReport
 from xray_classifier.records.evaluation import Estimate
 from xray_classifier.records.json_files import write_record
 
@@ -113,7 +114,9 @@ def test_headline_has_the_article_and_what_was_measured_of_ours(tmp_path: Path) 
             "66.7 % (50.0 % to 80.0 %)",
             "75.0 % (60.0 % to 90.0 %)",
             "0.812 (0.700 to 0.900)",
-        ]
+        ],
+        ["`default`", "official test set, hard", *["not measured"] * 4],
+        ["`default`", "official test set, balanced", *["not measured"] * 4],
     ]
 
 
@@ -194,8 +197,48 @@ def test_stress_of_each_model_stands_side_by_side(models: Path) -> None:
         ],
         ["---", "---", "---"],
         ["blur", *["0.012 (0.010 to 0.020), 2.5 % (1.0 % to 5.0 %)"] * 2],
+        [OTHER_RENDERING, *["not measured"] * 2],
         ["outer 10 % alone", *["AUC 0.661 (0.600 to 0.700)"] * 2],
         ["full resolution (3 images)", *["0.012 (0.010 to 0.020), 2.5 % (1.0 % to 5.0 %)"] * 2],
+    ]
+
+
+def test_row_that_one_model_lacks_is_not_measured_of_it(models: Path) -> None:
+    write_spec(replace(SPEC, name="big"), models / "big.json")
+    write_report(models, "big", replace(REPORT, full_resolution=None))
+    changes = {"blur": CHANGE, OTHER_RENDERING: CHANGE}
+    write_report(models, "tiny", replace(REPORT, perturbations=changes))
+    found = {name: rest for name, *rest in map(cells, stress_table(models).splitlines())}
+    measured = "0.012 (0.010 to 0.020), 2.5 % (1.0 % to 5.0 %)"
+    assert found[OTHER_RENDERING] == ["not measured", measured]
+    assert found["blur"] == [measured, measured]
+
+
+def test_rendering_stands_for_each_model_and_data(models: Path) -> None:
+    results = {"a/test": replace(SUMMARY, rendering=RENDERING), "b/test": SUMMARY}
+    write_spec(replace(SPEC, results=results), models / "tiny.json")
+    _, _, *rows = map(cells, rendering_results(models).splitlines())
+    assert rows == [
+        [
+            "tiny (abababab)",
+            "a/test",
+            "hard (76 + 218)",
+            "79.0 % (70.0 % to 85.0 %)",
+            "80.0 % (70.0 % to 90.0 %)",
+            "75.0 % (60.0 % to 85.0 %)",
+            "0.880 (0.800 to 0.950)",
+        ],
+        [
+            "tiny (abababab)",
+            "a/test",
+            "balanced (as 289)",
+            "70.0 % (55.0 % to 85.0 %)",
+            "66.7 % (50.0 % to 80.0 %)",
+            "75.0 % (60.0 % to 90.0 %)",
+            "0.970 (0.950 to 0.990)",
+        ],
+        ["tiny (abababab)", "b/test", "hard", *["not measured"] * 4],
+        ["tiny (abababab)", "b/test", "balanced", *["not measured"] * 4],
     ]
 
 

@@ -21,9 +21,17 @@ from xray_classifier.records.evaluation import (
     Estimate,
     EvaluationReport,
     Figures,
+    HardFigures,
     PointFigures,
+    RenderingFigures,
 )
-from xray_classifier.records.training import CalibrationFacts, ImageSize, TrainingFacts
+from xray_classifier.records.training import (
+    CalibrationFacts,
+    ImageSize,
+    PlainCalibration,
+    PlainPoint,
+    TrainingFacts,
+)
 
 SHA256 = "ab" * 32
 
@@ -53,6 +61,31 @@ SUMMARY = EvaluationReport(
     threshold=0.5,
     confusion=Confusion(true_normal=3, false_pneumonia=1, false_normal=2, true_pneumonia=4),
     figures=FIGURES,
+)
+
+RENDERING = RenderingFigures(
+    rendering_auc=Estimate(0.95, 0.94, 0.96),
+    balanced_rendering_auc=Estimate(0.54, 0.51, 0.57),
+    hard=HardFigures(
+        normals=76,
+        pneumonias=218,
+        specificity=Estimate(0.75, 0.6, 0.85),
+        sensitivity=Estimate(0.8, 0.7, 0.9),
+        accuracy=Estimate(0.79, 0.7, 0.85),
+        auc=Estimate(0.88, 0.8, 0.95),
+        operating_points={"balanced": POINT_FIGURES},
+    ),
+    effective_images=289.4,
+    balanced=replace(ALL_FIGURES, auc=Estimate(0.97, 0.95, 0.99)),
+    operating_points={"balanced": POINT_FIGURES},
+)
+
+PLAIN = PlainCalibration(
+    slope=1.4,
+    intercept=1.6,
+    out_of_fold=ALL_FIGURES,
+    rendering_balanced=replace(ALL_FIGURES, loss=Estimate(0.25, 0.2, 0.3)),
+    balanced=PlainPoint(0.85694, 0.33, 0.9, POINT_FIGURES, POINT_FIGURES),
 )
 
 CALIBRATION = CalibrationFacts(

@@ -31,20 +31,22 @@ from xray_classifier.model_card.facts import (
     stress_rows,
     training_sentences,
 )
+from xray_classifier.model_card.rendering import rendering_rows, rendering_sentence
 from xray_classifier.models import gate, loading
 from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec, read_report
 from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.records.checks import ExplanationReport, GateShares, StressReport
-from xray_classifier.records.evaluation import EvaluationReport, PointFigures
+from xray_classifier.records.evaluation import EvaluationReport, PointFigures, RenderingFigures
 
 MODEL_CARD = MODEL_FOLDER / "MODEL_CARD.md"
-FIGURES = "Figures"
-PARTS = (ROC, CONFUSION, RELIABILITY, COVERAGE, FIGURES)
+FIGURES, RENDERING = "Figures", "Where rendering does not help"
+PARTS = (ROC, CONFUSION, RELIABILITY, COVERAGE, FIGURES, RENDERING)
 RESULTS, POINTS, FAILS = "how-well-it-does", "operating-points", "where-it-fails"
 """Anchors of headings, to which a verdict leads."""
 
 WHERE_IT_FAILS = """
 - **Adults**: {adults} The gate warns of them; believe the warning, not the number.
+- **Other machines**: {rendering}
 - **Children elsewhere**: not measured here. Networks that others trained on these images fell to an
   AUC of .54 on 383 images ([Xin 2021](https://doi.org/10.1007/s10140-021-01954-x)) and of .65 on
   190 ([Togunwa 2025](https://doi.org/10.1371/journal.pdig.0000713)).
@@ -139,8 +141,20 @@ def show_part(
             threshold = spec.point(chosen).threshold
             confusion = confusion_at(found, chosen)
         show_confusion(confusion, threshold)
+    elif part == RENDERING:
+        show_rendering(found.rendering)
     else:
         st.table(figure_rows(found.figures), hide_index=True, alt="Figures with intervals")
+
+
+def show_rendering(found: RenderingFigures | None) -> None:
+    """Show the figures where the machine that made a picture does not give its label away."""
+    rows = rendering_rows(found)
+    if not rows:
+        st.markdown("Not measured.")
+        return
+    st.table(rows, hide_index=True, alt="Figures where rendering does not help")
+    st.caption("Balanced: every image is weighted so that its rendering tells nothing.")
 
 
 def show_points(spec: ModelSpec) -> None:
@@ -171,7 +185,9 @@ def show_origin(spec: ModelSpec) -> None:
     left.header("What it learned from")
     left.markdown(training_sentences(spec))
     right.header("Where it fails", anchor=FAILS)
-    right.markdown(WHERE_IT_FAILS.format(adults=adults_sentence(spec)))
+    right.markdown(
+        WHERE_IT_FAILS.format(adults=adults_sentence(spec), rendering=rendering_sentence(spec))
+    )
 
 
 def show_checks(

@@ -22,7 +22,12 @@ from xray_classifier.labels import LABELS
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.percent import as_percent
 from xray_classifier.progress import track
-from xray_classifier.records.checks import Change, ResolutionChange, StressReport
+from xray_classifier.records.checks import (
+    OTHER_RENDERING,
+    Change,
+    ResolutionChange,
+    StressReport,
+)
 from xray_classifier.rendering.bands import transfer_rendering
 
 BATCH_SIZE = 32
@@ -47,9 +52,6 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "112 pixels a side": lambda batch, _rng: perturbations.downsample(batch, 112),
     "mirrored": lambda batch, _rng: perturbations.mirror(batch),
 }
-
-RENDERING = "rendering of the other class"
-"""Another row: each radiograph is rendered as one of the other class is, drawn at random."""
 
 BORDER_ALONE: dict[str, Perturbation] = {
     "outer 10 % alone": lambda batch, _rng: perturbations.blank_centre(batch, 0.10),
@@ -78,7 +80,7 @@ def stress(
     shuffled = [samples[index] for index in order]
     names = {**PERTURBATIONS, **BORDER_ALONE}
     plain, changed = _probabilities(shuffled, classifier, names)
-    changed[RENDERING] = _rerendered(shuffled, classifier)
+    changed[OTHER_RENDERING] = _rerendered(shuffled, classifier)
     spec = classifier.spec
     found = {
         name: _compare(shuffled, plain, probabilities, spec.threshold)
@@ -92,7 +94,7 @@ def stress(
         data_sha256=fingerprint(samples),
         images=len(samples),
         auc=found["nothing"].auc,
-        perturbations={name: found[name] for name in (*PERTURBATIONS, RENDERING)},
+        perturbations={name: found[name] for name in (*PERTURBATIONS, OTHER_RENDERING)},
         border_alone={name: found[name].auc for name in BORDER_ALONE},
         full_resolution=full_resolution,
     )

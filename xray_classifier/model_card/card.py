@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined, TemplateError
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation.metrics import RESAMPLES
 from xray_classifier.files import replace_atomically
-from xray_classifier.model_card import facts, tables
+from xray_classifier.model_card import facts, rendering, tables
 from xray_classifier.model_card.facts import ADULTS, TEST
 from xray_classifier.model_card.markdown import NOT_YET, decimals, percents, proportion, table
 from xray_classifier.model_card.readme import ARTICLE_COUNTS, stress_table
@@ -56,6 +56,7 @@ def render_card(folder: Path = MODEL_FOLDER) -> str:
         "spec": card.spec,
         "tables": tables,
         "facts": facts,
+        "rendering": rendering,
         "percent": as_percent,
     }
     try:

@@ -10,7 +10,13 @@ from xray_classifier.model_card.markdown import NOT_YET, decimals, percents
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec
 from xray_classifier.percent import as_percent
-from xray_classifier.records.checks import ExplanationReport, GateShares, StressReport
+from xray_classifier.records.checks import (
+    OTHER_RENDERING,
+    Change,
+    ExplanationReport,
+    GateShares,
+    StressReport,
+)
 from xray_classifier.records.evaluation import (
     Confusion,
     Estimate,
@@ -114,14 +120,15 @@ def stress_rows(report: StressReport | None) -> list[TableRow]:
     """Write what `stress` measured; empty where it was not."""
     if not report:
         return []
-    changes = dict(report.perturbations)
+    changes: dict[str, Change | None] = {**report.perturbations}
+    changes.setdefault(OTHER_RENDERING, None)  # of before it was measured
     if report.full_resolution:
         changes["full resolution"] = report.full_resolution.change
     return [
         {
             "what was changed": name,
-            "mean change of the probability": decimals(change.mean_change),
-            "verdicts that turned": percents(change.verdicts_changed),
+            "mean change of the probability": decimals(change.mean_change) if change else "-",
+            "verdicts that turned": percents(change.verdicts_changed) if change else "not measured",
         }
         for name, change in changes.items()
     ]

@@ -18,10 +18,16 @@ from xray_classifier.model_card.facts import (
     shift_sentence,
 )
 from xray_classifier.model_card.markdown import NOT_YET, decimals, percents, proportion, table
+from xray_classifier.model_card.rendering import (
+    IMAGES,
+    NOT_MEASURED,
+    image_rows,
+    rendering_sentence,
+)
 from xray_classifier.models.loading import DEFAULT_MODEL, model_names
 from xray_classifier.models.spec import read_report, read_spec, report_path
 from xray_classifier.paths import MODEL_FOLDER, REPOSITORY
-from xray_classifier.records.checks import Change, StressReport
+from xray_classifier.records.checks import OTHER_RENDERING, Change, StressReport
 from xray_classifier.records.evaluation import EvaluationReport, Figures
 
 # What the article states of its own run on the official test: right verdicts of images; loss.
@@ -85,7 +91,21 @@ def headline_table(models: Path = MODEL_FOLDER) -> str:
             place = f"{where} ({found.images:,})"
             auc = decimals(found.figures.auc)
             rows.append([f"`{name}`", place, *_shares(found.figures), auc])
+            if name == DEFAULT_MODEL and data in (TEST, HOLDOUT):
+                by_rendering = image_rows(found.rendering)
+                rows += [[f"`{name}`", f"{where}, {of}", *cells] for of, *cells in by_rendering]
     return table(["model", "measured on (images)", *_SHARES, "AUC"], rows)
+
+
+def rendering_results(models: Path = MODEL_FOLDER) -> str:
+    """Write what each model reaches where rendering does not help as a Markdown table."""
+    rows = [
+        [f"{spec.name} ({spec.short_hash})", data, *row]
+        for spec in (read_spec(models / f"{name}.json") for name in model_names(models))
+        for data, summary in sorted(spec.results.items())
+        for row in image_rows(summary.rendering)
+    ]
+    return table(["model", "data", IMAGES, *_SHARES, "AUC"], rows)
 
 
 def results_table(models: Path = MODEL_FOLDER) -> str:
@@ -106,7 +126,8 @@ def findings(models: Path = MODEL_FOLDER) -> str:
     if not path.exists():
         return NOT_YET
     spec = read_spec(path)
-    return " ".join([comparison_sentence(spec), shift_sentence(spec), adults_sentence(spec)])
+    sentences = (comparison_sentence, shift_sentence, rendering_sentence, adults_sentence)
+    return " ".join(sentence(spec) for sentence in sentences)
 
 
 def stress_table(models: Path = MODEL_FOLDER) -> str:
@@ -123,9 +144,10 @@ def stress_table(models: Path = MODEL_FOLDER) -> str:
         f"what was changed ({first.images:,} images)",
         *(f"{name}: change, other verdicts" for name in reports),
     ]
+    names = [name for report in reports.values() for name in report.perturbations]
     rows = [
-        [name, *(_changes(report.perturbations[name]) for report in reports.values())]
-        for name in first.perturbations
+        [name, *(_changes(report.perturbations.get(name)) for report in reports.values())]
+        for name in dict.fromkeys([*names, OTHER_RENDERING])
     ]
     rows += [
         [border, *(f"AUC {decimals(report.border_alone[border])}" for report in reports.values())]
@@ -134,7 +156,7 @@ def stress_table(models: Path = MODEL_FOLDER) -> str:
     if first.full_resolution:
         name = f"full resolution ({first.full_resolution.images} images)"
         found = (report.full_resolution for report in reports.values())
-        rows.append([name, *(_changes(each.change) if each else "-" for each in found)])
+        rows.append([name, *(_changes(each.change if each else None) for each in found)])
     return table(heading, rows)
 
 
@@ -151,7 +173,9 @@ def _stress_reports(models: Path) -> dict[str, StressReport]:
     return reports
 
 
-def _changes(change: Change) -> str:
+def _changes(change: Change | None) -> str:
+    if change is None:
+        return NOT_MEASURED
     return f"{decimals(change.mean_change)}, {percents(change.verdicts_changed)}"
 
 
@@ -209,6 +233,7 @@ BLOCKS = {
     "results": Block("docs/evaluation.md", results_table),
     "findings": Block("docs/evaluation.md", findings),
     "stress": Block("docs/evaluation.md", stress_table),
+    "rendering": Block("docs/evaluation.md", rendering_results),
     "archive": Block("docs/archive.md", archive_table),
     "benchmarks": Block("docs/performance.md", benchmarks_table),
     "hardness": Block("docs/security.md", hardness_table),

@@ -11,6 +11,9 @@ from typing import ClassVar
 
 from xray_classifier.records.evaluation import Estimate, Figures
 
+OTHER_RENDERING = "rendering of the other class"
+"""What `stress` calls the change that renders a radiograph as one of the other class is."""
+
 
 @dataclass(frozen=True)
 class Change:
