@@ -38,8 +38,8 @@ def test_sentence_says_what_rendering_does_with_counts_and_intervals() -> None:
     text = rendering_sentence(replace(BARE, results={HOLDOUT: MEASURED}))
     for part in (
         "the AUC of that alone is 0.950 (0.940 to 0.960)",
-        "On held-out patients, it is right on 75.0 % (60.0 % to 85.0 %) of the 76 normals rendered "
-        "as most pneumonias are",
+        "On held-out patients, the model is right on 75.0 % (60.0 % to 85.0 %) of the 76 normals "
+        "rendered as most pneumonias are",
         "and on 80.0 % (70.0 % to 90.0 %) of the 218 pneumonias rendered as most normals are",
         "weighted so that rendering tells nothing, its AUC is 0.970 (0.950 to 0.990)",
     ):
@@ -47,13 +47,15 @@ def test_sentence_says_what_rendering_does_with_counts_and_intervals() -> None:
 
 
 def test_sentence_rests_on_the_most_images() -> None:
-    assert "Out of fold, it is right" in rendering_sentence(SPEC)
+    assert "Out of fold, the model is right" in rendering_sentence(SPEC)
 
 
 def test_sentence_leaves_out_a_group_that_is_empty() -> None:
     alone = replace(RENDERING, hard=HardFigures(0, 9, sensitivity=Estimate(0.5, 0.2, 0.8)))
     text = rendering_sentence(replace(BARE, results={TEST: replace(SUMMARY, rendering=alone)}))
-    assert "On the official test set, it is right on 50.0 % (20.0 % to 80.0 %) of the 9" in text
+    assert (
+        "On the official test set, the model is right on 50.0 % (20.0 % to 80.0 %) of the 9" in text
+    )
     assert "normals rendered as most pneumonias" not in text
     nobody = replace(RENDERING, hard=HardFigures(0, 0))
     text = rendering_sentence(replace(BARE, results={TEST: replace(SUMMARY, rendering=nobody)}))

@@ -38,7 +38,7 @@ def rendering_sentence(spec: ModelSpec) -> str:
         (hard.sensitivity, hard.pneumonias, HARD_PNEUMONIAS),
     )
     right = [f"{percents(share)} of the {n:,} {whom}" for share, n, whom in groups if share]
-    on_hard = f"it is right on {' and on '.join(right)}; w" if right else "w"
+    on_hard = f"the model is right on {' and on '.join(right)}; w" if right else "w"
     return (
         "Most normals of these data come from one machine and most pneumonias from others, so that "
         "the way a picture is rendered tells its label without a lung being looked at: the AUC of "
@@ -127,9 +127,7 @@ def both_ways(spec: ModelSpec) -> str:
     if not facts:
         return NOT_YET
     if not facts.plain or not facts.rendering:
-        return (
-            "This model is calibrated with every image counted once; the other way was not fitted."
-        )
+        return "This model was calibrated with every image counted once, and in no other way."
     plain, its, ours = facts.plain, facts.plain.balanced, spec.point(BALANCED)
     weighted, once = "weighted, as shipped", "every image once"
     as_they_are, balanced = "patients as they are", "balanced"
