@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from tests.support.commands import Captured, flat, said
+from xray_classifier.calibration import calibrate
 from xray_classifier.cli import train as cli_train
 from xray_classifier.cli.main import main
 from xray_classifier.cli.options import TRAINABLE
-from xray_classifier.training import trainer
+from xray_classifier.training import cross_validation, trainer
 from xray_classifier.training.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
 
 pytestmark = [
@@ -62,6 +63,56 @@ def test_weights_that_are_not_installed_are_one_line_of_error(
     command = ["train", "default", "--data", str(drawn_holdout), "--out", str(tmp_path / "out")]
     assert main(command) == 2
     assert "package torch is missing" in said(capsys)
+
+
+def test_rendering_score_is_fitted_to_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
+) -> None:
+    asked: list[Any] = []
+
+    def train_rendering(data: Path, out: Path, patients: dict[str, str] | None) -> Path:
+        asked.append((data, out, patients))
+        return out / "rendering.json"
+
+    monkeypatch.setattr(cross_validation, "train_rendering", train_rendering)
+    table = tmp_path / "patients.csv"
+    table.write_text("file,patient\na.png,Ann\n")
+    command = ["train", "rendering", "--data", "d", "--out", "o", "--patients", str(table)]
+    assert main(command) == 0
+    assert asked == [(Path("d"), Path("o"), {"a.png": "Ann"})]
+    assert capsys.readouterr().out == "o/rendering.json\n"
+
+
+def test_missing_package_for_the_rendering_score_is_said(
+    drawn_holdout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    for name in ("training.cross_validation", "rendering.score"):
+        monkeypatch.delitem(sys.modules, f"xray_classifier.{name}", raising=False)
+    monkeypatch.delattr("xray_classifier.training.cross_validation")
+    monkeypatch.setitem(sys.modules, "sklearn.model_selection", None)
+    out = tmp_path / "out"
+    assert main(["train", "rendering", "--data", str(drawn_holdout), "--out", str(out)]) == 2
+    assert "Install it: pip install -r requirements-train.txt" in said(capsys)
+
+
+@pytest.mark.parametrize(("option", "plain"), [([], False), (["--plain"], True)])
+def test_calibration_weights_the_answers_unless_told_not_to(
+    option: list[str],
+    plain: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    asked: list[Any] = []
+
+    def calibrated(*arguments: Any) -> Path:
+        asked.append(arguments)
+        return Path("o/m.keras")
+
+    monkeypatch.setattr(calibrate, "calibrate", calibrated)
+    command = ["calibrate", "m.keras", "--answers", "a.csv", "--out", "o", *option]
+    assert main(command) == 0
+    assert asked == [("m.keras", Path("a.csv"), Path("o"), plain)]
+    assert capsys.readouterr().out == "o/m.keras\n"
 
 
 @pytest.fixture(scope="module")

@@ -1,25 +1,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support.stand_ins import resample_seldom
 from xray_classifier.evaluation.metrics import (
     calibration_bins,
     calibration_error,
     confusion,
+    effective_images,
+    estimate,
+    estimate_point,
     measure,
     measure_point,
     patient_intervals,
     predictive_values,
     wilson_interval,
+    wilson_intervals,
     with_intervals,
 )
 from xray_classifier.models.operating_point import OperatingPoint
-from xray_classifier.records.evaluation import Confusion, Estimate
+from xray_classifier.records.evaluation import Confusion, Estimate, named_estimates
 
 # Six images: called pneumonia at .5 are numbers 2, 3, 5 and 6; right are 1, 5 and 6.
 LABELS = np.array([0, 0, 0, 1, 1, 1])
@@ -150,6 +155,54 @@ def test_one_patient_with_images_of_both_classes_has_an_interval_without_width()
 )
 def test_wilson_interval_is_the_published_one(right: int, n: int, low: float, high: float) -> None:
     assert wilson_interval(right, n) == pytest.approx((low, high), abs=5e-4)
+
+
+def test_wilson_intervals_are_those_of_one_at_a_time() -> None:
+    right, n = np.array([0.0, 81.0, 5.0]), np.array([20.0, 263.0, 5.0])
+    lows, highs = wilson_intervals(right, n)
+    each = [wilson_interval(int(r), int(of)) for r, of in zip(right, n, strict=True)]
+    assert np.stack([lows, highs], axis=1) == pytest.approx(np.array(each))
+
+
+def test_effective_images_by_hand() -> None:
+    assert effective_images(np.array([2.0, 2.0, 2.0])) == pytest.approx(3)
+    assert effective_images(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
+    assert effective_images(np.array([1.0, 0.0, 0.0])) == pytest.approx(1)
+
+
+def test_images_of_one_class_have_intervals_of_what_one_class_tells() -> None:
+    labels, right = np.zeros(4, np.intp), np.array([1, 1, 1, 0])
+    found = with_intervals(
+        lambda weights: {"specificity": float(np.average(right, weights=weights))},
+        labels,
+        ["a", "b", "c", "d"],
+        200,
+    )
+    assert found["specificity"].value == 0.75
+    assert found["specificity"].low < 0.75 < found["specificity"].high
+
+
+@dataclass(frozen=True)
+class Given:
+    labels: Any
+    probabilities: Any
+    patients: tuple[str, ...]
+
+
+def test_estimates_keep_the_weights_of_their_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    resample_seldom(monkeypatch)
+    labels = np.array([0, 0, 1, 1])
+    probabilities = np.array([0.2, 0.7, 0.4, 0.9])
+    given = Given(labels, probabilities, ("a", "b", "c", "d"))
+    weights = np.array([3.0, 1.0, 0.5, 1.5])
+    found = estimate(given, 0.5, weights)
+    values = {name: each.value for name, each in named_estimates(found).items()}
+    assert values == pytest.approx(measure(labels, probabilities, 0.5, weights))
+    assert found.specificity.value == 0.75
+    point = OperatingPoint("balanced", 0.5, 0.3, 0.6)
+    assert estimate_point(given, point, weights).sensitivity.value == 0.75
+    assert estimate_point(given, point).sensitivity.value == 0.5
+    assert estimate(given, 0.5) == estimate(given, 0.5, np.ones(4))
 
 
 def test_figures_are_scikit_learns() -> None:
