@@ -98,14 +98,17 @@ def headline_table(models: Path = MODEL_FOLDER) -> str:
 
 
 def rendering_results(models: Path = MODEL_FOLDER) -> str:
-    """Write what each model reaches where rendering does not help as a Markdown table."""
+    """Write what each model reaches where rendering does not help; say it of the default one."""
+    specs = [read_spec(models / f"{name}.json") for name in model_names(models)]
     rows = [
         [f"{spec.name} ({spec.short_hash})", data, *row]
-        for spec in (read_spec(models / f"{name}.json") for name in model_names(models))
+        for spec in specs
         for data, summary in sorted(spec.results.items())
         for row in image_rows(summary.rendering)
     ]
-    return table(["model", "data", IMAGES, *_SHARES, "AUC"], rows)
+    shown = table(["model", "data", IMAGES, *_SHARES, "AUC"], rows)
+    said = [rendering_sentence(spec) for spec in specs if spec.name == DEFAULT_MODEL]
+    return "\n\n".join([shown, *said])
 
 
 def results_table(models: Path = MODEL_FOLDER) -> str:
@@ -126,8 +129,7 @@ def findings(models: Path = MODEL_FOLDER) -> str:
     if not path.exists():
         return NOT_YET
     spec = read_spec(path)
-    sentences = (comparison_sentence, shift_sentence, rendering_sentence, adults_sentence)
-    return " ".join(sentence(spec) for sentence in sentences)
+    return " ".join([comparison_sentence(spec), shift_sentence(spec), adults_sentence(spec)])
 
 
 def stress_table(models: Path = MODEL_FOLDER) -> str:
