@@ -11,11 +11,10 @@ import pytest
 from PIL import Image
 
 from tests.support.commands import Captured, flat, said
-from xray_classifier.calibration import calibrate
 from xray_classifier.cli import train as cli_train
 from xray_classifier.cli.main import main
 from xray_classifier.cli.options import TRAINABLE
-from xray_classifier.training import cross_validation, trainer
+from xray_classifier.training import calibration, cross_validation, trainer
 from xray_classifier.training.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
 
 pytestmark = [
@@ -108,7 +107,7 @@ def test_calibration_weights_the_answers_unless_told_not_to(
         asked.append(arguments)
         return Path("o/m.keras")
 
-    monkeypatch.setattr(calibrate, "calibrate", calibrated)
+    monkeypatch.setattr(calibration, "calibrate", calibrated)
     command = ["calibrate", "m.keras", "--answers", "a.csv", "--out", "o", *option]
     assert main(command) == 0
     assert asked == [("m.keras", Path("a.csv"), Path("o"), plain)]
