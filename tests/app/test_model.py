@@ -127,10 +127,12 @@ def test_rendering_is_shown_in_figures_and_in_words(
         monkeypatch, tmp_path, {"chest_xray/holdout": replace(MEASURED, rendering=RENDERING)}
     )
     figures = page.table[1].value
-    assert figures["images"][0] == "normals rendered as most pneumonias are (76)"
-    assert figures["value"][0] == "75.0 % (60.0 % to 85.0 %)"
+    assert figures["figure"][0] == "specificity, 76 hard normals"
+    assert figures["value"][0] == "75.0 %"
+    assert figures["95 % interval"][0] == "60.0 % to 85.0 %"
     assert "**Other machines**: Most normals of these data come from one machine" in texts(page)
-    assert "Balanced: every image is weighted so that its rendering tells nothing." in texts(page)
+    assert "Hard: rendered as most of the other class are." in texts(page)
+    assert "every image is weighted so that its rendering tells nothing" in texts(page)
 
 
 def test_rendering_that_was_not_measured_is_said(

@@ -12,6 +12,7 @@ from xray_classifier.model_card.rendering import (
     image_rows,
     points_by_rendering,
     rendering_alone,
+    rendering_caption,
     rendering_rows,
     rendering_sentence,
     rendering_table,
@@ -70,7 +71,6 @@ def test_model_that_was_measured_before_says_so(spec: ModelSpec) -> None:
         "What the rendering of the picture does to this model was not measured."
     )
     assert rendering_alone(spec) == points_by_rendering(spec) == "Not measured yet."
-    assert rendering_rows(None) == []
     assert image_rows(None) == (
         ["hard", *["not measured"] * 4],
         ["balanced", *["not measured"] * 4],
@@ -95,22 +95,19 @@ def test_table_says_what_is_missing() -> None:
 def test_rows_of_the_page_name_images_figure_and_interval() -> None:
     rows = rendering_rows(RENDERING)
     assert rows[0] == {
-        "images": "normals rendered as most pneumonias are (76)",
-        "figure": "specificity",
-        "value": "75.0 % (60.0 % to 85.0 %)",
+        "figure": "specificity, 76 hard normals",
+        "value": "75.0 %",
+        "95 % interval": "60.0 % to 85.0 %",
     }
-    assert rows[3] == {
-        "images": "both (294)",
-        "figure": "AUC",
-        "value": "0.880 (0.800 to 0.950)",
-    }
+    assert rows[3] == {"figure": "AUC, hard", "value": "0.880", "95 % interval": "0.800 to 0.950"}
     assert rows[-1] == {
-        "images": "all, balanced (as 289)",
-        "figure": "loss (cross-entropy)",
-        "value": "0.512 (0.400 to 0.600)",
+        "figure": "loss (cross-entropy), balanced",
+        "value": "0.512",
+        "95 % interval": "0.400 to 0.600",
     }
     nobody = rendering_rows(replace(RENDERING, hard=HardFigures(0, 0)))
     assert [row["value"] for row in nobody[:4]] == ["not measured"] * 4
+    assert "worth 289 images" in rendering_caption(RENDERING)
 
 
 def test_points_stand_on_hard_and_on_balanced_images() -> None:

@@ -31,7 +31,11 @@ from xray_classifier.model_card.facts import (
     stress_rows,
     training_sentences,
 )
-from xray_classifier.model_card.rendering import rendering_rows, rendering_sentence
+from xray_classifier.model_card.rendering import (
+    rendering_caption,
+    rendering_rows,
+    rendering_sentence,
+)
 from xray_classifier.models import gate, loading
 from xray_classifier.models.spec import OFFICIAL_TEST, ModelSpec, read_report
 from xray_classifier.paths import MODEL_FOLDER
@@ -149,12 +153,11 @@ def show_part(
 
 def show_rendering(found: RenderingFigures | None) -> None:
     """Show the figures where the machine that made a picture does not give its label away."""
-    rows = rendering_rows(found)
-    if not rows:
+    if not found:
         st.markdown("Not measured.")
         return
-    st.table(rows, hide_index=True, alt="Figures where rendering does not help")
-    st.caption("Balanced: every image is weighted so that its rendering tells nothing.")
+    st.table(rendering_rows(found), hide_index=True, alt="Figures where rendering does not help")
+    st.caption(rendering_caption(found))
 
 
 def show_points(spec: ModelSpec) -> None:

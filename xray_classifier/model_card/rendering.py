@@ -5,12 +5,13 @@ Figures that were not measured, as of models from before there was a rendering s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from xray_classifier.model_card.facts import HOLDOUT, TEST, TableRow
 from xray_classifier.model_card.markdown import NOT_YET, decimals, percents, table
 from xray_classifier.models.operating_point import BALANCED, OperatingPoint
 from xray_classifier.models.spec import ModelSpec
+from xray_classifier.percent import as_percent
 from xray_classifier.records.evaluation import (
     Estimate,
     Figures,
@@ -48,24 +49,28 @@ def rendering_sentence(spec: ModelSpec) -> str:
     )
 
 
-def rendering_rows(found: RenderingFigures | None) -> list[TableRow]:
-    """Write the figures on one data set as rows with their intervals; none of what is missing."""
-    if not found:
-        return []
+def rendering_rows(found: RenderingFigures) -> list[TableRow]:
+    """Write the figures on one data set as rows with their intervals."""
     hard, balanced = found.hard, found.balanced
-    images = f"all, balanced (as {found.effective_images:,.0f})"
-    both = f"both ({hard.normals + hard.pneumonias:,})"
     return [
-        _row(f"{HARD_NORMALS} ({hard.normals:,})", "specificity", _share(hard.specificity)),
-        _row(f"{HARD_PNEUMONIAS} ({hard.pneumonias:,})", "sensitivity", _share(hard.sensitivity)),
-        _row(both, "accuracy", _share(hard.accuracy)),
-        _row(both, "AUC", _number(hard.auc)),
-        _row(images, "accuracy", _share(balanced.accuracy)),
-        _row(images, "sensitivity", _share(balanced.sensitivity)),
-        _row(images, "specificity", _share(balanced.specificity)),
-        _row(images, "AUC", _number(balanced.auc)),
-        _row(images, "loss (cross-entropy)", _number(balanced.loss)),
+        _row(f"specificity, {hard.normals:,} hard normals", hard.specificity, as_percent),
+        _row(f"sensitivity, {hard.pneumonias:,} hard pneumonias", hard.sensitivity, as_percent),
+        _row("accuracy, hard", hard.accuracy, as_percent),
+        _row("AUC, hard", hard.auc),
+        _row("accuracy, balanced", balanced.accuracy, as_percent),
+        _row("sensitivity, balanced", balanced.sensitivity, as_percent),
+        _row("specificity, balanced", balanced.specificity, as_percent),
+        _row("AUC, balanced", balanced.auc),
+        _row("loss (cross-entropy), balanced", balanced.loss),
     ]
+
+
+def rendering_caption(found: RenderingFigures) -> str:
+    """Say what the rows are on."""
+    return (
+        "Hard: rendered as most of the other class are. Balanced: every image is weighted so that "
+        f"its rendering tells nothing; that is worth {found.effective_images:,.0f} images."
+    )
 
 
 def image_rows(found: RenderingFigures | None) -> tuple[list[str], list[str]]:
@@ -176,8 +181,13 @@ def _measured(spec: ModelSpec) -> Iterator[tuple[str, RenderingFigures]]:
     return ((place, found) for place, found in _places(spec) if found)
 
 
-def _row(images: str, figure: str, value: str) -> TableRow:
-    return {"images": images, "figure": figure, "value": value}
+def _row(
+    figure: str, found: Estimate | None, write: Callable[[float], str] = "{:.3f}".format
+) -> TableRow:
+    if not found:
+        return {"figure": figure, "value": NOT_MEASURED, "95 % interval": ""}
+    interval = f"{write(found.low)} to {write(found.high)}"
+    return {"figure": figure, "value": write(found.value), "95 % interval": interval}
 
 
 def _point_cells(found: PointFigures | None) -> list[str]:
