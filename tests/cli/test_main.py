@@ -59,6 +59,7 @@ def test_commands_are_those_of_the_readme() -> None:
         "train article",
         "train default",
         "train gate",
+        "train rendering",
         "update-docs",
     }
 

@@ -186,3 +186,16 @@ def test_shipped_score_tells_held_out_radiographs_apart_by_rendering_alone(data:
     scores = scores_by(facts.fit, energies_of(held_out))
     assert plain_auc(labels, scores) == pytest.approx(0.95, abs=0.02)
     assert roc_auc(labels, scores, balanced_weights(labels, scores)) < 0.6
+
+
+@pytest.mark.data
+def test_upload_at_full_resolution_is_scored_as_its_small_copy_is(data: Path) -> None:
+    facts = read_rendering()
+    assert facts
+    full = find_samples(data / "originals")
+    copies = {s.path.name: s for s in find_samples(data / "chest_xray") if s.split == "train"}
+    small = [copies[sample.path.name] for sample in full]
+    ours, its = (scores_by(facts.fit, energies_of(each)) for each in (full, small))
+    assert len(full) == 24
+    assert ours == pytest.approx(its, abs=0.08)
+    assert np.abs(ours - its).mean() < 0.02
