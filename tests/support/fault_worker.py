@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from unittest import mock
 
 import tensorflow as tf
 
@@ -11,9 +12,14 @@ from tests.support.drawn_training import RECIPE, SEED
 from xray_classifier.cli import main as cli
 from xray_classifier.training import recipes
 
+
+def train(data: Path, out: Path) -> int:
+    """Give the status with which the command ends."""
+    arguments = ["train", "article", "--data", str(data), "--out", str(out), "--seed", str(SEED)]
+    with mock.patch.dict(recipes.RECIPES, article=RECIPE):
+        return cli.main(arguments)
+
+
 if __name__ == "__main__":
     tf.config.experimental.enable_op_determinism()
-    recipes.RECIPES["article"] = RECIPE
-    data, out = map(Path, sys.argv[1:])
-    arguments = ["train", "article", "--data", str(data), "--out", str(out), "--seed", str(SEED)]
-    sys.exit(cli.main(arguments))
+    sys.exit(train(*map(Path, sys.argv[1:])))
