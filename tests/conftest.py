@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from benchmarks import machine, results
 from tests.support.pages import draw_app
@@ -30,12 +32,18 @@ if TYPE_CHECKING:
     from xray_classifier.models.gate import Gate
 
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SCREEN = ViewportSize(width=1280, height=720)
 
 
-WORKERS = 2
-"""Processes for the whole suite; each may hold TensorFlow, a server that does, and a browser."""
+WORKERS = 3
+"""Processes for the whole suite: one waits for a browser, or for what it has started, while two
+work. Each may hold TensorFlow."""
+
+BROWSER = "tests/system/test_browser"
+"""How the files begin that share a browser, a tab in it and a server of the page."""
 
 LONGEST_FIRST = (
+    BROWSER,
     "tests/batch/test_ray_backend.py",
     "tests/system/",
     "tests/project/test_quality.py",
@@ -43,7 +51,7 @@ LONGEST_FIRST = (
     "tests/evaluation/test_saliency_checks.py",
     "tests/training/",
 )
-"""What is begun first, so that no process waits for the other one at the end."""
+"""What is begun first, so that no process waits for the other ones at the end."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -56,8 +64,24 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return WORKERS
 
 
+class ByFile(LoadFileScheduling):
+    """Gives each file to one process, and all that need a browser to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BROWSER if nodeid.startswith(BROWSER) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    return ByFile(config, log) if config.option.dist == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
+    def place(item: pytest.Item) -> int:
+        """Which of `LONGEST_FIRST` comes first in it; the others are last."""
+        begun = [item.nodeid.startswith(begin) for begin in LONGEST_FIRST]
+        return [*begun, True].index(True)
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:
@@ -202,3 +226,29 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def only_tab(browser: Browser) -> Page:
+    window = browser.new_context(viewport=SCREEN)
+    window.set_default_timeout(START_SECONDS * 1000)
+    return window.new_page()
+
+
+@pytest.fixture
+def tab(only_tab: Page) -> Iterator[Page]:
+    """One tab for all tests, emptied after each: a new one would compile Streamlit anew.
+
+    A test may open others beside it, change its viewport and emulate other media.
+    """
+    yield only_tab
+    for other in only_tab.context.pages:
+        if other is not only_tab:
+            other.close()
+    if only_tab.url.startswith("http"):
+        only_tab.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+    only_tab.goto("about:blank")
+    only_tab.context.clear_cookies()
+    only_tab.emulate_media(color_scheme="light")
+    only_tab.set_viewport_size(SCREEN)
+    only_tab.mouse.move(0, 0)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.processes import START_SECONDS
 from tests.support.viewer_page import button, canvas, grey
 from xray_classifier.cli.main import main
 from xray_classifier.inference.pipeline import Result, classify
@@ -24,13 +22,10 @@ FIRST_VERDICT_MS = 300_000  # a busy machine is slow, not wrong
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    page = browser.new_page()
-    page.set_default_timeout(START_SECONDS * 1000)
-    page.goto(address)
-    expect(page.get_by_text("Drop one frontal chest X-ray")).to_be_visible(timeout=60_000)
-    yield page
-    page.close()
+def page(tab: Page, address: str) -> Page:
+    tab.goto(address)
+    expect(tab.get_by_text("Drop one frontal chest X-ray")).to_be_visible(timeout=60_000)
+    return tab
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +102,9 @@ def test_two_visitors_see_their_own_images(
     other.close()
 
 
-def test_page_fits_a_phone(browser: Browser, address: str, original: Path) -> None:
-    phone = browser.new_page(viewport={"width": 390, "height": 844})
+def test_page_fits_a_phone(tab: Page, address: str, original: Path) -> None:
+    phone = tab
+    phone.set_viewport_size({"width": 390, "height": 844})
     phone.goto(address)
     upload(phone, original)
     expect(canvas(phone)).to_be_visible(timeout=FIRST_VERDICT_MS)
@@ -117,4 +113,3 @@ def test_page_fits_a_phone(browser: Browser, address: str, original: Path) -> No
     tops = [part.bounding_box() for part in (verdict, canvas(phone))]
     assert all(tops)
     assert tops[0]["y"] < tops[1]["y"]  # type: ignore[index]
-    phone.close()

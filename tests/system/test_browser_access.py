@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.pages import tab_to
 from tests.support.pictures import encoded
 from tests.support.places import ROOT
-from tests.support.processes import START_SECONDS
 from xray_classifier.imaging.sample import draw_sample, sample_png
 from xray_classifier.inference.pipeline import classify
 from xray_classifier.inference.verdict import percent
@@ -39,21 +38,15 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 
 @pytest.fixture
-def open_page(browser: Browser, address: str) -> Iterator[Opener]:
-    """Open an address in a window of its own: `open_page(path, **options of the context)`."""
-    contexts = []
+def open_page(tab: Page, address: str) -> Opener:
+    """Visit an address: `open_page(path)`."""
 
-    def open_page(path: str = "/", **options: Any) -> Page:
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(START_SECONDS * 1000)
-        page.goto(address + path)
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        return page
+    def open_page(path: str = "/") -> Page:
+        tab.goto(address + path)
+        expect(tab.get_by_role("heading", level=1)).to_be_visible()
+        return tab
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 def empty_state(page: Page) -> Locator:
@@ -152,8 +145,11 @@ def test_axe_finds_nothing_beside_a_table(open_page: Opener, original: Path) -> 
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_colours_follow_the_system_of_the_visitor(open_page: Opener, scheme: Scheme) -> None:
-    expect_scheme(open_page(color_scheme=scheme), scheme)
+def test_colours_follow_the_system_of_the_visitor(
+    tab: Page, open_page: Opener, scheme: Scheme
+) -> None:
+    tab.emulate_media(color_scheme=scheme)
+    expect_scheme(open_page(), scheme)
 
 
 def test_image_and_verdict_have_words_for_a_screen_reader(open_page: Opener) -> None:
@@ -192,8 +188,9 @@ def test_everything_is_reached_with_the_keyboard(open_page: Opener) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/?sample=drawn", "/learn", "/model"])
-def test_nothing_is_wider_than_a_phone(open_page: Opener, path: str) -> None:
-    page = open_page(path, viewport={"width": 360, "height": 740})
+def test_nothing_is_wider_than_a_phone(tab: Page, open_page: Opener, path: str) -> None:
+    tab.set_viewport_size({"width": 360, "height": 740})
+    page = open_page(path)
     if "sample" in path:
         show_output(page)
     settle(page)

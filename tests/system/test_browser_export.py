@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pypdfium2
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from pydicom.filereader import dcmread
 
 from tests.support.dicom_files import IDENTIFIER, NAME, dicom
 from tests.support.identity import IDENTITY
-from tests.support.processes import START_SECONDS
 from xray_classifier.inference.verdict import percent
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.loading import load_classifier
@@ -33,17 +31,14 @@ def study(original: Path) -> bytes:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str, study: bytes) -> Iterator[Page]:
+def page(tab: Page, address: str, study: bytes) -> Page:
     """The page with the study on it, and its reports in reach."""
-    page = browser.new_page()
-    page.set_default_timeout(START_SECONDS * 1000)
-    page.goto(address)
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
+    tab.goto(address)
+    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
         {"name": FILE_NAME, "mimeType": "application/octet-stream", "buffer": study}
     )
-    page.get_by_text("Take it away").click(timeout=FIRST_VERDICT_MS)
-    yield page
-    page.close()
+    tab.get_by_text("Take it away").click(timeout=FIRST_VERDICT_MS)
+    return tab
 
 
 def download(page: Page, label: str) -> bytes:

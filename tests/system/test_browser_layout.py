@@ -32,6 +32,7 @@ new PerformanceObserver(list => {
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A new visitor's: nothing of the page has been kept by the browser."""
     context = browser.new_context(viewport=SCREEN)
     page = context.new_page()
     page.set_default_timeout(START_SECONDS * 1000)
@@ -100,8 +101,10 @@ def test_verdict_comes_without_a_jump_and_leads_to_what_explains_it(
     assert box(scale)["width"] <= ZOOMED["width"]
 
 
-def test_charts_come_first_with_figures_under_the_pointer(page: Page) -> None:
-    page.goto(page.url + "model?compare=article")
+def test_charts_come_first_with_figures_under_the_pointer(tab: Page, address: str) -> None:
+    page = tab
+    page.set_viewport_size(SCREEN)
+    page.goto(f"{address}/model?compare=article")
     for name in ("ROC curve: default", "ROC curve: article", "Confusion: article"):
         expect(page.get_by_role("heading", name=name)).to_be_visible()
     settle(page)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.pages import tab_to
-from tests.support.processes import START_SECONDS
 from xray_classifier.imaging.preprocessing import Tensor, preprocess, resize
 from xray_classifier.inference.pipeline import read
 from xray_classifier.inference.verdict import percent
@@ -23,20 +21,17 @@ pytestmark = [pytest.mark.browser, pytest.mark.data]
 
 
 @pytest.fixture
-def page(browser: Browser, address: str, original: Path) -> Iterator[Page]:
+def page(tab: Page, address: str, original: Path) -> Page:
     """The page with a radiograph of a healthy child."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(START_SECONDS * 1000)
-    page.goto(f"{address}/learn")
-    sample = page.get_by_text("a cartoon that this program has drawn")
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.goto(f"{address}/learn")
+    sample = tab.get_by_text("a cartoon that this program has drawn")
     expect(sample).to_be_visible()
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(original)
+    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(original)
     expect(sample).to_have_count(0)
-    at_rest(page)
-    expect(page.get_by_role("slider")).to_have_count(9)  # none is left of the sample's
-    yield page
-    context.close()
+    at_rest(tab)
+    expect(tab.get_by_role("slider")).to_have_count(9)  # none is left of the sample's
+    return tab
 
 
 def at_rest(page: Page) -> None:

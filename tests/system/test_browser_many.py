@@ -5,18 +5,16 @@ from __future__ import annotations
 import csv
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pypdfium2
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.dicom_files import dicom
 from tests.support.pages import tab_to
 from tests.support.pictures import encoded, zipped
-from tests.support.processes import START_SECONDS
 from tests.support.viewer_page import button, canvas, drag, said, screen
 from xray_classifier.inference.pipeline import classify
 from xray_classifier.inference.verdict import percent
@@ -32,13 +30,11 @@ NAMES = ("NORMAL/IM-0324-0001.jpeg", "PNEUMONIA/person536_bacteria_2258.jpeg")
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 1200})
-    page.set_default_timeout(START_SECONDS * 1000)
-    page.goto(address)
-    expect(page.get_by_text("to begin")).to_be_visible(timeout=FIRST_VERDICT_MS)
-    yield page
-    page.close()
+def page(tab: Page, address: str) -> Page:
+    tab.set_viewport_size({"width": 1280, "height": 1200})
+    tab.goto(address)
+    expect(tab.get_by_text("to begin")).to_be_visible(timeout=FIRST_VERDICT_MS)
+    return tab
 
 
 @pytest.fixture(scope="module")
@@ -305,8 +301,9 @@ def test_table_goes_with_its_upload(page: Page, originals: dict[str, bytes]) -> 
     expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
 
 
-def test_table_fits_a_phone(browser: Browser, address: str, originals: dict[str, bytes]) -> None:
-    phone = browser.new_page(viewport={"width": 390, "height": 844})
+def test_table_fits_a_phone(tab: Page, address: str, originals: dict[str, bytes]) -> None:
+    phone = tab
+    phone.set_viewport_size({"width": 390, "height": 844})
     phone.goto(address)
     expect(phone.get_by_text("to begin")).to_be_visible(timeout=FIRST_VERDICT_MS)
     upload(phone, {"a.zip": zipped(originals)})
@@ -316,4 +313,3 @@ def test_table_fits_a_phone(browser: Browser, address: str, originals: dict[str,
     expect(first_column).to_have_text(["Open 2", "Open 1"])
     open_row(phone, 0)
     expect(phone.get_by_role("heading", name=re.compile("^Pneumonia 9"))).to_be_visible()
-    phone.close()

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.support.processes import START_SECONDS
 from tests.support.reverse_proxy import Proxy, behind_proxy
 from tests.support.viewer_page import grey
 from tests.support.visitors import BASE_PATH, assert_calm, serve
@@ -35,13 +34,10 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def page(browser: Browser, proxy: Proxy) -> Iterator[Page]:
-    page = browser.new_page()
-    page.set_default_timeout(START_SECONDS * 1000)
-    page.goto(f"{proxy.address}{PREFIX}/")
-    expect(page.get_by_text("Drop one frontal chest X-ray")).to_be_visible(timeout=60_000)
-    yield page
-    page.close()
+def page(tab: Page, proxy: Proxy) -> Page:
+    tab.goto(f"{proxy.address}{PREFIX}/")
+    expect(tab.get_by_text("Drop one frontal chest X-ray")).to_be_visible(timeout=60_000)
+    return tab
 
 
 def test_radiograph_is_judged_shown_and_taken_away(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -123,54 +124,37 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert "Traceback" not in server.log.read_text()
 
 
-Opener = Callable[..., Page]
-
-
-@pytest.fixture
-def open_page(browser: Browser, address: str) -> Iterator[Opener]:
-    contexts = []
+@contextmanager
+def without_errors(page: Page) -> Iterator[None]:
+    """Hold that no script of a page fails."""
     errors: list[str] = []
 
     def note(error: Error) -> None:
         errors.append(str(error))
 
-    def open_page(**options: Any) -> Page:
-        contexts.append(browser.new_context(**{"viewport": WIDE} | options))
-        page = contexts[-1].new_page()
-        page.on("pageerror", note)
-        page.goto(address)
-        settle(page)
-        return page
-
-    yield open_page
+    page.on("pageerror", note)
+    yield
+    page.remove_listener("pageerror", note)
     assert errors == []
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture(scope="module")
-def tab(browser: Browser) -> Iterator[Page]:
-    """One for all: in a new one the browser would load Streamlit anew."""
-    context = browser.new_context(viewport=WIDE)
-    yield context.new_page()
-    context.close()
 
 
 @pytest.fixture
 def page(tab: Page, address: str) -> Iterator[Page]:
-    errors: list[str] = []
-
-    def note(error: Error) -> None:
-        errors.append(str(error))
-
-    tab.on("pageerror", note)
     tab.set_viewport_size(WIDE)
-    tab.mouse.move(0, 0)
-    tab.goto(address)
-    settle(tab)
-    yield tab
-    tab.remove_listener("pageerror", note)
-    assert errors == []
+    with without_errors(tab):
+        tab.goto(address)
+        settle(tab)
+        yield tab
+
+
+@pytest.fixture
+def phone(browser: Browser, address: str) -> Iterator[Page]:
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    with without_errors(phone):
+        phone.goto(address)
+        settle(phone)
+        yield phone
+    phone.close()
 
 
 def settle(page: Page) -> None:
@@ -489,8 +473,8 @@ def test_heatmap_and_view_stay_when_the_page_is_drawn_again(page: Page) -> None:
     expect(heat_button(page)).to_have_attribute("aria-pressed", "false")
 
 
-def test_pixels_are_sent_once(open_page: Opener, address: str) -> None:
-    page = open_page().context.new_page()
+def test_pixels_are_sent_once(page: Page, address: str) -> None:
+    page = page.context.new_page()
     frames: list[int] = []
 
     def listen(socket: WebSocket) -> None:
@@ -507,7 +491,6 @@ def test_pixels_are_sent_once(open_page: Opener, address: str) -> None:
     settle(page)
     (layer,) = [size for size in frames if size > wide().nbytes / 2]
     assert layer > layer_of(heated()).nbytes
-    page.close()
 
 
 def test_view_outlives_runs_that_overtake_each_other(page: Page) -> None:
@@ -573,10 +556,8 @@ def touch(session: CDPSession, kind: str, *places: tuple[float, float]) -> None:
     session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
-def test_two_fingers_zoom_about_their_middle_and_one_changes_the_window(
-    open_page: Opener,
-) -> None:
-    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+def test_two_fingers_zoom_about_their_middle_and_one_changes_the_window(phone: Page) -> None:
+    page = phone
     box = frame(page)
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     zoom = int(said(page)["zoom"].split()[1])
@@ -601,8 +582,10 @@ def test_two_fingers_zoom_about_their_middle_and_one_changes_the_window(
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_viewer_is_dark_and_fits(open_page: Opener, scheme: str) -> None:
-    page = open_page(color_scheme=scheme)
+def test_viewer_is_dark_and_fits(page: Page, scheme: Literal["dark", "light"]) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.reload()
+    settle(page)
     viewer, inner = page.locator(".viewer"), page.locator(".viewer *:visible")
     ground = viewer.evaluate("box => getComputedStyle(box).backgroundColor")
     assert max(map(int, re.findall(r"\d+", ground))) < 40
@@ -707,14 +690,13 @@ def test_works_under_a_strict_policy_and_asks_for_nothing(browser: Browser, addr
     page.close()
 
 
-def test_two_tabs_have_their_own_views(open_page: Opener, address: str) -> None:
-    one = open_page()
-    whole = grey(one)
-    other = one.context.new_page()
-    other.goto(address)
-    settle(other)
-    button(other, "Invert").click()
-    ask(other)
-    np.testing.assert_array_equal(grey(one), whole)
-    assert runs(one) == 1
-    other.close()
+def test_two_tabs_have_their_own_views(page: Page, address: str) -> None:
+    whole = grey(page)
+    other = page.context.new_page()
+    with without_errors(other):
+        other.goto(address)
+        settle(other)
+        button(other, "Invert").click()
+        ask(other)
+    np.testing.assert_array_equal(grey(page), whole)
+    assert runs(page) == 1
