@@ -7,8 +7,9 @@ import zlib
 import numpy as np
 import pytest
 
-from tests.support.containers import WRITERS, random_file
+from tests.support.containers import WRITERS, decode_here, random_file
 from xray_classifier.inputs.decoding import decode
+from xray_classifier.pictures import newer
 
 FEW, MANY = 25, 400
 
@@ -22,6 +23,13 @@ def assert_alike(kind: str, files: range) -> None:
         assert np.abs(image - wanted).max() <= 1, f"{kind} {number}: {words}"
 
 
+@pytest.fixture
+def decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no process for each picture; in the long form each has its own."""
+    monkeypatch.setattr(newer, "decode_apart", decode_here)
+
+
+@pytest.mark.usefixtures("decoded_here")
 @pytest.mark.parametrize("kind", WRITERS)
 def test_picture_of_any_depth_and_channels_is_as_bright_as_in_8_bits(kind: str) -> None:
     assert_alike(kind, range(FEW))

@@ -11,10 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.support.containers import avif, jpeg_2000, jpeg_xl
+from tests.support.containers import avif, decode_here, jpeg_2000, jpeg_xl
 from tests.support.pictures import deep, encoded, gradient, rgb, turned, upright
 from xray_classifier.errors import UnreadableImageError
 from xray_classifier.inputs.decoding import decode
+from xray_classifier.pictures import newer
 
 JXL_BOX = b"\0\0\0\x0cJXL \r\n\x87\n"
 
@@ -29,6 +30,12 @@ WRITERS: dict[str, Writer] = {
 }
 
 
+@pytest.fixture
+def decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no process for each of very many sound pictures."""
+    monkeypatch.setattr(newer, "decode_apart", decode_here)
+
+
 def picture(used: int, channels: int, opacity: int) -> NDArray[Any]:
     """The drawn image in so many bits: grey or red, green and blue, and then perhaps alpha."""
     grey = gradient() if used == 8 else deep(used)
@@ -38,6 +45,7 @@ def picture(used: int, channels: int, opacity: int) -> NDArray[Any]:
     return planes[0] if channels == 1 else np.dstack(planes)
 
 
+@pytest.mark.usefixtures("decoded_here")
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize(
     ("kind", "bits", "used"),
@@ -54,6 +62,7 @@ def test_samples_are_scaled_as_deep_grey_is(kind: str, bits: int, used: int, cha
     np.testing.assert_array_equal(image, decode(encoded(picture(used, 1, 0))).image)
 
 
+@pytest.mark.usefixtures("decoded_here")
 @pytest.mark.parametrize("bits", [8, 10])
 @pytest.mark.parametrize(("opacity", "share"), [(0.2, 0.2), (0, 1)])
 @pytest.mark.parametrize("kind", WRITERS)

@@ -58,6 +58,13 @@ def jpeg_2000(samples: Samples, bits: int, *, boxes: bool = True) -> bytes:
     return bytes(imagecodecs.jpeg2k_encode(samples, level=0, bitspersample=bits, codecformat=kind))
 
 
+def decode_here(codec: str, name: str, data: bytes) -> Samples:
+    """Decode as `decode_apart` does, without the process that it starts for each picture."""
+    samples: Samples = np.ascontiguousarray(getattr(imagecodecs, f"{codec}_decode")(data))
+    samples.flags.writeable = False
+    return samples
+
+
 def deep_jpeg(samples: Samples, bits: int) -> bytes:
     return bytes(imagecodecs.jpeg8_encode(samples, lossless=True, bitspersample=bits))
 
