@@ -431,10 +431,10 @@ def test_progressive_jpeg_is_read() -> None:
 
 
 def test_jpeg_of_very_many_scans_is_refused_at_once() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(UnreadableImageError, match=r"stored in 3005 scans.*Save it as plain JPEG"):
         decode(scans_of(1000, 3000))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
@@ -458,10 +458,10 @@ def test_file_in_very_many_pieces_is_refused_at_once(file: bytes) -> None:
 def test_file_that_claims_more_than_it_holds_is_refused_at_once(
     claiming: Callable[[int, int], bytes],
 ) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(UnreadableImageError, match="damaged or incomplete"):
         decode(claiming(8000, 8000))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("shape", [(31, 80), (80, 31), (1, 1)])
