@@ -122,7 +122,8 @@ def sizes() -> Iterator[Case]:
         yield f"start and noise {name}", file[:64] + np.random.default_rng(2).bytes(2**20)
 
 
-FAMILIES: tuple[Callable[[], Iterator[Case]], ...] = (
+Family = Callable[[], Iterator[Case]]
+FAMILIES: tuple[Family, ...] = (
     *(cut, flipped, replaced, doubles, sizes, bombs, archives),
     *(hostile_pictures.extents, hostile_pictures.depths),
     *(hostile_layouts.layouts, hostile_layouts.layout_bombs),
@@ -131,14 +132,16 @@ FAMILIES: tuple[Callable[[], Iterator[Case]], ...] = (
 )
 
 
-def corpus(step: int = 1) -> Iterator[tuple[str, bytes]]:
-    """Each file of the corpus, or each `step`-th of every family."""
+def corpus(step: int = 1, but: Family | None = None) -> Iterator[tuple[str, bytes]]:
+    """Each file of the corpus, or each `step`-th of every family, but for one."""
     for family in FAMILIES:
+        if family is but:
+            continue
         for name, file in made(family, step):
             yield f"{family.__name__}: {name}", file
 
 
-def made(family: Callable[[], Iterator[Case]], step: int = 1) -> Iterator[tuple[str, bytes]]:
+def made(family: Family, step: int = 1) -> Iterator[tuple[str, bytes]]:
     """Make each `step`-th file of a family; the others are not made, where that takes long."""
     for name, file in itertools.islice(family(), 0, None, step):
         yield name, file() if callable(file) else file

@@ -7,12 +7,13 @@ import itertools
 import struct
 import warnings
 import zipfile
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import Any
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import (
     UID,
@@ -136,15 +137,15 @@ def bombs() -> Iterator[Case]:
     """Compressed pixels that take long or much, or would if they were believed."""
     progressive = scans_of(2000, 3000)
     yield "scans.dcm", dicom(np.zeros((2000, 2000), np.uint8), JPEGBaseline8Bit, progressive)
-    wide = np.zeros((6000, 6000), np.uint16)
-    for syntax, frame in (
-        (JPEG2000Lossless, imagecodecs.jpeg2k_encode(wide, 0, codecformat="j2k")),
-        (JPEGLSLossless, imagecodecs.jpegls_encode(wide)),
-        (JPEGLosslessSV1, imagecodecs.jpeg8_encode(wide, lossless=True, bitspersample=16)),
-        (RLELossless, rle_frame([wide.astype(np.uint8)] * 2)),
+    for syntax, encode in (
+        (JPEG2000Lossless, partial(imagecodecs.jpeg2k_encode, level=0, codecformat="j2k")),
+        (JPEGLSLossless, imagecodecs.jpegls_encode),
+        (JPEGLosslessSV1, partial(imagecodecs.jpeg8_encode, lossless=True, bitspersample=16)),
+        (RLELossless, lambda wide: rle_frame([wide.astype(np.uint8)] * 2)),
     ):
-        yield f"huge {syntax.name}.dcm", dicom(wide, syntax, bytes(frame))
-    yield "huge deflated.dcm", dicom(wide[:4000], DeflatedExplicitVRLittleEndian)
+        yield f"huge {syntax.name}.dcm", partial(_huge, syntax, encode)
+    wide = np.zeros((4000, 6000), np.uint16)
+    yield "huge deflated.dcm", partial(dicom, wide, DeflatedExplicitVRLittleEndian)
     small = bytes(imagecodecs.jpeg2k_encode(gradient(), 0, codecformat="j2k"))
     for tile in (0, 1, 2, 2**31, 2**32 - 1):
         frame = small[:24] + struct.pack(">II", tile, tile) + small[32:]
@@ -158,6 +159,11 @@ def bombs() -> Iterator[Case]:
             b"\xfe\xff\xdd\xe0", b"\xfe\xff\0\xe0\0\0\0\0" * 2_000_000 + b"\xfe\xff\xdd\xe0"
         ),
     )
+
+
+def _huge(syntax: UID, encode: Callable[[NDArray[np.uint16]], Any]) -> bytes:
+    wide = np.zeros((6000, 6000), np.uint16)
+    return dicom(wide, syntax, bytes(encode(wide)))
 
 
 KINDS = (

@@ -95,7 +95,7 @@ def main(step: int) -> None:
     gate.load_gate = lambda *_, **__: TinyGate()  # type: ignore[assignment]
     wanted = classify(GOOD, classifier).probability
     stream = sys.stdout
-    images = (case for case in corpus(step) if not is_zip(case[1]))
+    images = (case for case in corpus(step, but=archives) if not is_zip(case[1]))
     with contextlib.redirect_stdout(sys.stderr):
         for name, file in itertools.chain(images, made(archives)):
             print(json.dumps({"name": name}), file=stream, flush=True)
