@@ -104,6 +104,7 @@ def rendering_results(models: Path = MODEL_FOLDER) -> str:
         [f"{spec.name} ({spec.short_hash})", data, *row]
         for spec in specs
         for data, summary in sorted(spec.results.items())
+        if data in (TEST, HOLDOUT) or summary.rendering  # it says nothing about adults
         for row in image_rows(summary.rendering)
     ]
     shown = table(["model", "data", IMAGES, *_SHARES, "AUC"], rows)
