@@ -28,7 +28,7 @@ def script(key: str, points: object) -> None:
 
 
 def drawn(key: str, points: Sequence[Any]) -> AppTest:
-    page = AppTest.from_function(script, args=(key, points), default_timeout=30).run()
+    page = AppTest.from_function(script, args=(key, points), default_timeout=60).run()
     assert not page.exception
     return page
 
@@ -84,7 +84,7 @@ def test_operating_points_are_marked_on_the_roc_curve_and_named_by_shape() -> No
 def test_model_without_points_is_marked_at_its_threshold_even_without_a_curve() -> None:
     (mark,) = marks_of(SUMMARY)
     assert (mark.name, mark.false_alarms, mark.sensitivity) == ("fixed", 0.25, 0.66667)
-    page = AppTest.from_function(marked, args=(SUMMARY,), default_timeout=30).run()
+    page = AppTest.from_function(marked, args=(SUMMARY,), default_timeout=60).run()
     (chart,) = page.get("vega_lite_chart") or page.get("arrow_vega_lite_chart")
     assert "Fixed: 66.7 % sensitivity at 25.0 % false alarms." in str(chart.proto)
 
@@ -114,7 +114,7 @@ def confused(confusion: object) -> None:
 
 
 def test_confusion_is_said_to_who_cannot_see_it() -> None:
-    page = AppTest.from_function(confused, args=(Confusion(3, 1, 2, 4),), default_timeout=30).run()
+    page = AppTest.from_function(confused, args=(Confusion(3, 1, 2, 4),), default_timeout=60).run()
     (chart,) = page.get("vega_lite_chart") or page.get("arrow_vega_lite_chart")
     assert (
         "Confusion matrix: of normal 3 called normal (75.0 %); of normal 1 called pneumonia "

@@ -58,7 +58,7 @@ def shown(
 
 
 def drawn(name: str) -> AppTest:
-    page = AppTest.from_function(script, args=(name,), default_timeout=30).run()
+    page = AppTest.from_function(script, args=(name,), default_timeout=60).run()
     assert not page.exception
     return page
 
@@ -172,7 +172,7 @@ def test_two_models_are_compared_side_by_side() -> None:
 
 
 def test_data_set_is_read_from_the_address() -> None:
-    page = AppTest.from_function(script, args=("default",), default_timeout=30)
+    page = AppTest.from_function(script, args=("default",), default_timeout=60)
     page.query_params["data"] = "adult_nih/all"
     assert page.run().selectbox(key="data").value == "adult_nih/all"
     page.query_params["data"] = "rubbish"

@@ -34,7 +34,7 @@ def script(result: object, spec: object) -> None:
 
 
 def drawn(result: Result, spec: ModelSpec) -> AppTest:
-    page = AppTest.from_function(script, args=(result, spec), default_timeout=30).run()
+    page = AppTest.from_function(script, args=(result, spec), default_timeout=60).run()
     assert not page.exception
     return page
 
@@ -129,7 +129,7 @@ def test_links_name_model_and_point_and_lead_to_headings_that_there_are() -> Non
     )
     page = AppTest.from_string(
         "from xray_classifier.app.model import show_model_page; show_model_page('default')"
-    ).run(timeout=30)
+    ).run(timeout=60)
     default = loading.read_facts("default")
     links = re.findall(r"\((.+?)#(.+?)\)", links_to_more(default.point("screening"), default))
     assert {address for address, _ in links} == {"model?point=screening"}
