@@ -135,4 +135,4 @@ def test_both_ways_stand_beside_each_other() -> None:
 def test_way_that_was_not_fitted_is_said() -> None:
     assert both_ways(BARE) == "Not measured yet."
     once = replace(BARE, calibration=CALIBRATION)
-    assert "every image counted once, and in no other way" in both_ways(once)
+    assert "without such weights: every image counted once" in both_ways(once)

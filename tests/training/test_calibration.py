@@ -166,8 +166,12 @@ def test_points_bear_what_they_give() -> None:
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
-    path = tmp_path / "run" / "tiny.keras"
-    path.parent.mkdir()
+    return write_trained(tmp_path / "run")
+
+
+def write_trained(folder: Path) -> Path:
+    path = folder / "tiny.keras"
+    folder.mkdir()
     tiny_model().save(path)
     spec = ModelSpec("tiny", "Tiny", path.name, sha256_of(path), path.stat().st_size)
     write_spec(spec, path.with_suffix(".json"))
@@ -208,8 +212,17 @@ def test_calibrated_model_is_written_with_its_facts(
     assert load_classifier(str(target)).probabilities(batch) == pytest.approx(scale.apply(raw))
 
 
-@pytest.fixture
-def rendered_answers(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelSpec, ModelSpec]:
+    """One model, calibrated with weights, and with every image counted once."""
+    folder = tmp_path_factory.mktemp("ways")
+    trained, answers = write_trained(folder / "run"), write_rendered(folder / "rendered.csv")
+    weighted = calibrate(str(trained), answers, folder / "weighted")
+    plain = calibrate(str(trained), answers, folder / "plain", plain=True)
+    return read_spec(weighted.with_suffix(".json")), read_spec(plain.with_suffix(".json"))
+
+
+def write_rendered(path: Path) -> Path:
     """Answers that follow the rendering more than the picture, and how it is rendered."""
     rng = np.random.default_rng(2)
     lines = ["file,patient,label,fold,probability,rendering"]
@@ -221,17 +234,14 @@ def rendered_answers(tmp_path: Path) -> Path:
         label = "pneumonia" if positive else "normal"
         answer = f"{logistic(logit):.6f},{rendering:.6f}"
         lines.append(f"{number}.png,p{number // 2},{label},{number % 2},{answer}")
-    path = tmp_path / "rendered.csv"
     path.write_text("\n".join(lines) + "\n")
     return path
 
 
 def test_answers_are_weighted_where_their_rendering_is_told(
-    trained: Path, rendered_answers: Path, tmp_path: Path
+    ways: tuple[ModelSpec, ModelSpec],
 ) -> None:
-    spec = read_spec(
-        calibrate(str(trained), rendered_answers, tmp_path / "model").with_suffix(".json")
-    )
+    spec, _ = ways
     facts = spec.calibration
     assert facts
     assert facts.rendering
@@ -251,12 +261,9 @@ def test_answers_are_weighted_where_their_rendering_is_told(
 
 
 def test_plain_point_is_told_in_the_probabilities_of_the_model(
-    trained: Path, rendered_answers: Path, tmp_path: Path
+    ways: tuple[ModelSpec, ModelSpec],
 ) -> None:
-    weighted, plain = (
-        read_spec(calibrate(str(trained), rendered_answers, out, plain).with_suffix(".json"))
-        for out, plain in ((tmp_path / "weighted", False), (tmp_path / "plain", True))
-    )
+    weighted, plain = ways
     facts, its = weighted.calibration, plain.calibration
     assert facts
     assert facts.plain
@@ -273,12 +280,9 @@ def test_plain_point_is_told_in_the_probabilities_of_the_model(
 
 
 def test_screening_and_confirming_promise_the_same_with_weights_and_without(
-    trained: Path, rendered_answers: Path, tmp_path: Path
+    ways: tuple[ModelSpec, ModelSpec],
 ) -> None:
-    weighted, plain = (
-        read_spec(calibrate(str(trained), rendered_answers, out, plain).with_suffix(".json"))
-        for out, plain in ((tmp_path / "weighted", False), (tmp_path / "plain", True))
-    )
+    weighted, plain = ways
     for name in ("screening", "confirming"):
         assert weighted.point(name).out_of_fold == plain.point(name).out_of_fold
 

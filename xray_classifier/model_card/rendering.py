@@ -132,7 +132,7 @@ def both_ways(spec: ModelSpec) -> str:
     if not facts:
         return NOT_YET
     if not facts.plain or not facts.rendering:
-        return "This model was calibrated with every image counted once, and in no other way."
+        return "This model itself was calibrated without such weights: every image counted once."
     plain, its, ours = facts.plain, facts.plain.balanced, spec.point(BALANCED)
     weighted, once = "weighted, as shipped", "every image once"
     as_they_are, balanced = "patients as they are", "balanced"
