@@ -161,9 +161,9 @@ def test_results(path: Path) -> None:
 
 
 def test_errors_that_were_never_listed_are_not_taken_for_none() -> None:
-    for found in read_spec(MODEL_FOLDER / "article.json").results.values():
-        assert found.confusion.right < found.images
-        assert found.errors is None
+    found = read_spec(MODEL_FOLDER / "article.json").results["adult_nih/all"]
+    assert found.confusion.right < found.images
+    assert found.errors is None
 
 
 def test_a_confusion_matrix_of_another_shape_is_refused(path: Path) -> None:

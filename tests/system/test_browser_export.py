@@ -49,6 +49,8 @@ def download(page: Page, label: str) -> bytes:
 
 
 def tick(page: Page, label: str) -> None:
+    # A box that is drawn anew under the pointer would not notice it.
+    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
     page.get_by_text(label).click()
     expect(page.get_by_role("checkbox", name=label)).to_be_checked()
 
