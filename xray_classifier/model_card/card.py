@@ -140,7 +140,7 @@ class Card:
         """Count the looks at the test set."""
         text = (self.folder / "EVALUATIONS.md").read_text(encoding="utf-8")
         lines = [line for line in text.splitlines() if line.startswith("| 20")]
-        return f"Looks at the official test set so far, with all models: {len(lines)}."
+        return f"Models and thresholds that met the official test set so far: {len(lines)}."
 
     def recipe(self) -> str:
         """Write the settings of the training, those of a mapping in rows of their own."""

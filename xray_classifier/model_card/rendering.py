@@ -150,6 +150,8 @@ def both_ways(spec: ModelSpec) -> str:
     heading = ("calibrated", "slope", "intercept", "threshold", "uncertain band")
     return "\n\n".join(
         [
+            "Both ways, out of fold; thresholds and bands are in the probabilities of the model as "
+            "it ships:",
             table(heading, settings),
             table(("calibrated", "measured on", "loss", "ECE", *POINT_HEADING), rows),
         ]
