@@ -105,7 +105,8 @@ sys.exit(main(sys.argv[1:]))
 
 
 def raylets() -> set[int]:
-    return {process.pid for process in psutil.process_iter() if process.name() == "raylet"}
+    # Names are read while the list is made: a process may end before it is asked for its own.
+    return {p.pid for p in psutil.process_iter(["name"]) if p.info["name"] == "raylet"}
 
 
 def test_killed_run_leaves_no_ray_behind_and_goes_on_where_it_stopped(
