@@ -42,7 +42,7 @@ class Classifier:
             ValueError: the batch has another shape, type or range.
             ModelUnavailableError: the model answered with something that is no probability.
         """
-        probabilities = self.network.answers(batch).reshape(-1)
+        probabilities = self.network.answers(batch)[:, 0]
         if not np.all((probabilities >= 0) & (probabilities <= 1)):
             raise ModelUnavailableError(
                 f"Model {self.spec.name} answered {probabilities}, which is no probability. "

@@ -64,7 +64,7 @@ class Network(ABC):
             ValueError: the batch has another shape, type or range.
             ModelUnavailableError: the network does not end in a sigmoid.
         """
-        return self._compute(LOGITS, batch).reshape(-1)
+        return self._compute(LOGITS, batch)[:, 0]
 
     def _compute(self, output: str, batch: Tensor) -> NDArray[np.float64]:
         check_batch(batch)

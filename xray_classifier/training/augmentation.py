@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor
+from xray_classifier.rendering.bands import transfer_rendering
 
 Range = tuple[float, float]
 """From and to, drawn from evenly."""
+
+Labels = NDArray[np.float32]
 
 Linear = NDArray[np.float64]
 """Shape (n, 2, 2): from an output pixel's (x, y) to the input's, both seen from the centre."""
@@ -44,7 +47,7 @@ class ArticleAugmentation:
     horizontal_flip: bool = True
     fill: str = "nearest"
 
-    def __call__(self, batch: Tensor, rng: np.random.Generator) -> Tensor:
+    def __call__(self, batch: Tensor, _labels: Labels, rng: np.random.Generator) -> Tensor:
         """Change a batch of shape (n, height, width, 1), float32 in [0, 1], to one alike."""
         return transform(batch, self.draw(len(batch), rng), fill=self.fill)
 
@@ -58,7 +61,10 @@ class ArticleAugmentation:
 
 @dataclass(frozen=True)
 class DefaultAugmentation:
-    """Move, mirror, and change all that is not lung: text, border, greys, shade, sharpness.
+    """Move, mirror, and change all that is not lung: rendering, text, border, greys, sharpness.
+
+    Most normals of these data come from one machine, most pneumonias from others: the rendering of
+    the other class is what teaches the network most not to rest on it.
 
     The mirror is kept although it puts the heart on the right: which side is affected tells
     nothing. Machines differ in shade and sharpness, and the classes came from different machines.
@@ -67,6 +73,8 @@ class DefaultAugmentation:
     batch; what has no chance meets every image.
 
     Attributes:
+        rendering_chance: of the rendering of another image of the batch.
+        rendering_of_other_class: how often that is one of the other class.
         rotation_degrees: about the centre.
         log_zoom_per_axis: natural logarithm of the factors; above 0 shrinks.
         shift_per_axis: as a fraction of the side.
@@ -89,18 +97,20 @@ class DefaultAugmentation:
         noise_sigma: standard deviation.
     """
 
+    rendering_chance: float = 0.6
+    rendering_of_other_class: float = 0.75
     rotation_degrees: Range = (-10.0, 10.0)
     log_zoom_per_axis: Range = (-0.165, 0.165)
     shift_per_axis: Range = (-0.04, 0.04)
     horizontal_flip: bool = True
     text_chance: float = 0.3
     border_margin: Range = (0.05, 0.2)
-    border_swap_chance: float = 0.7
+    border_swap_chance: float = 0.5
     border_erase_chance: float = 0.15
     log_gamma: Range = (-0.4, 0.4)
     brightness: Range = (-0.12, 0.12)
     contrast: Range = (0.7, 1.3)
-    machine_chance: float = 0.2
+    machine_chance: float = 0.1
     shade_strength: float = 0.15
     jpeg_quality: tuple[int, int] = (15, 89)
     resolution: tuple[int, int] = (90, 219)
@@ -109,8 +119,15 @@ class DefaultAugmentation:
     sharpen_amount: Range = (0.3, 1.5)
     noise_sigma: Range = (0.01, 0.06)
 
-    def __call__(self, batch: Tensor, rng: np.random.Generator) -> Tensor:
-        """Change a batch of shape (n, height, width, 1), float32 in [0, 1], to one alike."""
+    def __call__(self, batch: Tensor, labels: Labels, rng: np.random.Generator) -> Tensor:
+        """Change a batch of shape (n, height, width, 1), float32 in [0, 1], to one alike.
+
+        Args:
+            batch: the images.
+            labels: 0 or 1 for each, shape (n,).
+            rng: draws all that is random.
+        """
+        batch = self._change_rendering(batch, labels, rng)
         batch = self.move(batch, rng)
         batch = self._change_border(batch, rng)
         each = (len(batch), 1, 1, 1)
@@ -131,6 +148,19 @@ class DefaultAugmentation:
             [zoom_y * np.sin(angle) * flip, zoom_y * np.cos(angle)],
         )
         return transform(batch, linear, shift.T)
+
+    def _change_rendering(self, batch: Tensor, labels: Labels, rng: np.random.Generator) -> Tensor:
+        """Render images as others of the batch are, mostly as one of the other class."""
+        chosen = np.flatnonzero(rng.random(len(batch)) < self.rendering_chance)
+        across = rng.random(len(chosen)) < self.rendering_of_other_class
+        donors = [
+            rng.choice(np.flatnonzero((labels != labels[index]) == other))
+            for index, other in zip(chosen, across & (len(set(labels)) > 1), strict=True)
+        ]
+        if donors:
+            batch = batch.copy()
+            batch[chosen] = transfer_rendering(batch[chosen], batch[donors])
+        return batch
 
     def _change_border(self, batch: Tensor, rng: np.random.Generator) -> Tensor:
         """Burn in text, swap borders and erase them."""

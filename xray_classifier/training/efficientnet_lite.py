@@ -41,6 +41,11 @@ STAGES = (
     Stage(repeats=1, kernel=3, stride=1, expansion=6, filters=320),
 )
 HEAD_FILTERS = 1280
+BLOCKS = sum(stage.repeats for stage in STAGES)
+
+FIXED_BLOCKS = 3
+"""While training, the stem and so many blocks stay as ImageNet left them. They work on the largest
+maps, and need half of the time of a step; what they look for are edges and spots."""
 
 
 def build_backbone(side: int) -> keras.Model:
@@ -55,7 +60,7 @@ def build_backbone(side: int) -> keras.Model:
         block<i>_depthwise, block<i>_project and head, each with its batch norm <name>_bn.
     """
     inputs = keras.Input((side, side, 3))
-    return keras.Model(inputs, _stack(inputs, folded=False), name="efficientnet_lite0")
+    return keras.Model(inputs, _stack(inputs, folded_blocks=0), name="efficientnet_lite0")
 
 
 def apply_folded(grey: keras.KerasTensor) -> keras.KerasTensor:
@@ -72,17 +77,27 @@ def apply_folded(grey: keras.KerasTensor) -> keras.KerasTensor:
     Returns:
         Shape (n, side / 32, side / 32, 1280) in [0, 6].
     """
-    return _stack(grey, folded=True)
+    return _stack(grey, folded_blocks=BLOCKS)
 
 
-def _stack(x: keras.KerasTensor, folded: bool) -> keras.KerasTensor:
-    x = _relu6(_convolve(x, STEM_FILTERS, "stem", folded, kernel=3, stride=2))
+def apply_trainable(grey: keras.KerasTensor) -> keras.KerasTensor:
+    """Apply the network to one grey channel, with batch norms after the first, folded blocks.
+
+    Args and result are those of `apply_folded`.
+    """
+    return _stack(grey, folded_blocks=FIXED_BLOCKS)
+
+
+def _stack(x: keras.KerasTensor, folded_blocks: int) -> keras.KerasTensor:
+    """Apply all blocks, the first ones folded; the stem with them, the head with all."""
+    x = _relu6(_convolve(x, STEM_FILTERS, "stem", folded_blocks > 0, kernel=3, stride=2))
     block = 0
     for stage in STAGES:
         for repeat in range(stage.repeats):
-            x = _block(x, stage, 1 if repeat else stage.stride, f"block{block}", folded)
+            stride = 1 if repeat else stage.stride
+            x = _block(x, stage, stride, f"block{block}", block < folded_blocks)
             block += 1
-    return _relu6(_convolve(x, HEAD_FILTERS, "head", folded))
+    return _relu6(_convolve(x, HEAD_FILTERS, "head", folded_blocks == BLOCKS))
 
 
 def _block(

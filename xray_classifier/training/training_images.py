@@ -27,43 +27,47 @@ SHOWN = 20
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of tensors and labels from resized images held in memory as uint8.
+    """Batches of tensors, targets and weights from resized images held in memory as uint8.
 
     Args:
         images: shape (n, side, side), uint8.
-        labels: shape (n,), 0 or 1.
+        targets: shape (n, answers), the label first, 0 or 1.
         recipe: gives batch size and augmentation.
         seed: order and augmentation follow from it and the epoch, so that a resumed run sees the
             batches that an uninterrupted one would; None keeps order and images as they are.
         epoch: where the count starts; Keras counts on once before the first epoch, resumed or not.
+        class_weights: of an image, by its label; all are alike without.
     """
 
     def __init__(
         self,
         images: NDArray[np.uint8],
-        labels: NDArray[np.float32],
+        targets: NDArray[np.float32],
         recipe: Recipe,
         seed: int | None = None,
         epoch: int = 0,
+        class_weights: dict[int, float] | None = None,
     ) -> None:
         super().__init__()
         self.images = images
-        self.labels = labels
+        self.targets = targets
         self.recipe = recipe
         self.seed = seed
         self.epoch = epoch
+        by_label = class_weights or {0: 1.0, 1: 1.0}
+        self.weights = np.array([by_label[int(label)] for label in targets[:, 0]], np.float32)
 
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.recipe.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, NDArray[np.float32]]:
+    def __getitem__(self, index: int) -> tuple[Tensor, NDArray[np.float32], NDArray[np.float32]]:
         size = self.recipe.batch_size
         chosen = self._order()[index * size : (index + 1) * size]
-        batch = scale(self.images[chosen])
+        batch, targets = scale(self.images[chosen]), self.targets[chosen]
         if self.seed is not None:
             rng = np.random.default_rng([self.seed, self.epoch, index])
-            batch = self.recipe.augment(batch, rng)
-        return batch, self.labels[chosen, np.newaxis]
+            batch = self.recipe.augment(batch, targets[:, 0], rng)
+        return batch, targets, self.weights[chosen]
 
     def on_epoch_end(self) -> None:
         """Move on to the next epoch's order and augmentation."""
@@ -76,31 +80,32 @@ class Batches(keras.utils.PyDataset):
 
 
 def load_images(
-    samples: Sequence[Sample], pool: int = 1
+    samples: Sequence[Sample], recipe: Recipe
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Decode and resize radiographs into memory, 250 kB each, less if pooled.
 
     Args:
         samples: the radiographs.
-        pool: average over so many pixels a side; a divisor of 500.
+        recipe: says over how many pixels images are averaged, and what is to be answered.
 
     Returns:
-        Images of shape (n, 500 / pool, 500 / pool), uint8, and labels of shape (n,), float32.
+        Images of shape (n, 500 / pool, 500 / pool), uint8, and targets of shape (n, answers),
+        float32.
 
     Raises:
         DatasetError: a file cannot be read; the message names it.
     """
 
     def load(sample: Sample) -> NDArray[np.uint8]:
-        return _pooled(resize(read_image(sample)), pool)
+        return _pooled(resize(read_image(sample)), recipe.pool)
 
-    side = SIDE // pool
+    side = SIDE // recipe.pool
     images = np.empty((len(samples), side, side), np.uint8)
     with ThreadPoolExecutor() as threads:
         decoded = track(threads.map(load, samples), "Reading images", len(samples))
         for index, image in enumerate(decoded):
             images[index] = image
-    return images, np.array([sample.label for sample in samples], np.float32)
+    return images, np.array([recipe.targets(sample) for sample in samples], np.float32)
 
 
 def images_in(folder: Path) -> list[GreyImage]:
@@ -155,6 +160,8 @@ def draw_augmented(samples: Sequence[Sample], recipe: Recipe, seed: int) -> Figu
     rng = np.random.default_rng(seed)
     count = min(SHOWN, len(samples))
     chosen = [samples[index] for index in rng.choice(len(samples), count, replace=False)]
-    images, _ = load_images(chosen, recipe.pool)
-    augmented = np.round(recipe.augment(scale(images), rng)[..., 0] * 255).astype(np.uint8)
+    images, targets = load_images(chosen, recipe)
+    augmented = np.round(recipe.augment(scale(images), targets[:, 0], rng)[..., 0] * 255).astype(
+        np.uint8
+    )
     return plots.image_grid(list(augmented), [LABELS[sample.label] for sample in chosen])
