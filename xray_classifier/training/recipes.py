@@ -27,7 +27,7 @@ from xray_classifier.training.efficientnet_lite import FIXED_BLOCKS
 ARTICLE_LEARNING_RATE = 0.001
 STOP_PATIENCE = 3
 PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
-DEFAULT_EPOCHS = 8
+DEFAULT_EPOCHS = 6
 
 Measure = TypeVar("Measure", bound=Callable[[Any, Any], Any])
 
