@@ -165,7 +165,7 @@ def cross_validate(options: argparse.Namespace) -> int:
 def calibrate(options: argparse.Namespace) -> int:
     """Calibrate a model and fit its operating points."""
     with needs("requirements-train.txt"):
-        from xray_classifier.training import calibration
+        from xray_classifier.calibration import calibrate as calibration
     print(calibration.calibrate(options.model, options.answers, options.out, options.plain))
     return 0
 

@@ -47,11 +47,14 @@ class Evaluation:
         samples: the radiographs.
         probabilities: of pneumonia, shape (n,).
         threshold: of the model.
+        bacterial: probabilities that a pneumonia is a bacterial one, shape (n,); None where the
+            model does not say.
     """
 
     samples: list[Sample]
     probabilities: Probabilities
     threshold: float
+    bacterial: Probabilities | None = None
 
     @cached_property
     def labels(self) -> Labels:
@@ -108,11 +111,17 @@ def evaluate(samples: Sequence[Sample], classifier: Classifier) -> Evaluation:
     Raises:
         DatasetError: a file cannot be read; the message names it.
     """
-    probabilities = [
-        classify_radiograph(Radiograph(read_image(sample)), classifier).probability
-        for sample in track(samples, "Evaluating", len(samples))
-    ]
-    return Evaluation(list(samples), np.array(probabilities), classifier.spec.threshold)
+    answers = []
+    for sample in track(samples, "Evaluating", len(samples)):
+        result = classify_radiograph(Radiograph(read_image(sample)), classifier)
+        answers.append((result.probability, result.bacterial))
+    probabilities, bacterial = zip(*answers, strict=True)
+    return Evaluation(
+        list(samples),
+        np.array(probabilities),
+        classifier.spec.threshold,
+        None if None in bacterial else np.array(bacterial),
+    )
 
 
 def write_evaluation(

@@ -11,7 +11,7 @@ from xray_classifier.imaging.grey_levels import judgeable
 from xray_classifier.imaging.preprocessing import preprocess
 from xray_classifier.imaging.radiograph import GreyImage, Radiograph
 from xray_classifier.inference.prevalence import post_test
-from xray_classifier.inference.verdict import verdict_of
+from xray_classifier.inference.verdict import etiology_of, verdict_of
 from xray_classifier.inputs.decoding import decode
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.gate import OUTSIDE_POPULATION, PASSED, Gate, GateDecision
@@ -59,6 +59,10 @@ class Result:
         post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
             without one, or if rejected.
         runtime: name and version of what ran the network; empty if rejected.
+        bacterial: probability, in [0, 1], that a pneumonia is a bacterial one; None if rejected,
+            or by a model that does not say.
+        etiology: "bacterial", "viral" or "uncertain"; None unless the verdict is pneumonia and
+            the model's second answer is good enough to be shown.
     """
 
     image: GreyImage
@@ -71,6 +75,8 @@ class Result:
     operating_point: str = FIXED
     post_test_probability: float | None = None
     runtime: str = ""
+    bacterial: float | None = None
+    etiology: str | None = None
 
 
 def read(data: bytes, *, keep_stored: bool = False) -> Radiograph:
@@ -131,24 +137,22 @@ def classify_radiographs(
     tensors = np.stack([preprocess(radiograph.image) for radiograph in radiographs])
     decisions = gate.decide_batch(tensors) if gate else [PASSED] * len(tensors)
     judged = [not (decision.reason and choices.use_gate) for decision in decisions]
-    computed = iter(classifier.probabilities(tensors[judged]))
-    probabilities = [float(next(computed)) if passed else None for passed in judged]
+    computed = iter(classifier.answers(tensors[judged]).tolist())
+    answers = [next(computed) if passed else [] for passed in judged]
     return [
-        _result(radiograph, decision, probability, classifier, choices)
-        for radiograph, decision, probability in zip(
-            radiographs, decisions, probabilities, strict=True
-        )
+        _result(radiograph, decision, given, classifier, choices)
+        for radiograph, decision, given in zip(radiographs, decisions, answers, strict=True)
     ]
 
 
 def _result(
     radiograph: Radiograph,
     decision: GateDecision,
-    probability: float | None,
+    answers: list[float],
     classifier: Classifier,
     choices: Choices,
 ) -> Result:
-    """Say what a probability means by the user's choices; without one, why it is rejected."""
+    """Say what answers mean by the user's choices; without any, why the image is rejected."""
     spec = classifier.spec
     point = spec.point(choices.operating_point)
     result = Result(
@@ -157,13 +161,18 @@ def _result(
         warnings=radiograph.warnings,
         operating_point=point.name,
     )
-    if probability is None:
+    if not answers:
         return replace(result, status=REJECTED, message=decision.reason)
+    probability, *second = answers
+    verdict = verdict_of(probability, point)
+    bacterial = second[0] if second else None
     pretest = choices.pretest
     return replace(
         result,
         probability=probability,
-        verdict=verdict_of(probability, point),
+        verdict=verdict,
+        bacterial=bacterial,
+        etiology=etiology_of(verdict, bacterial, spec.etiology),
         warnings=(*radiograph.warnings, *_warnings_of(decision)),
         post_test_probability=None if pretest is None else post_test(probability, spec, pretest),
         runtime=classifier.network.runtime,

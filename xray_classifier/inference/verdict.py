@@ -5,9 +5,11 @@ from __future__ import annotations
 from xray_classifier.labels import LABELS
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.percent import as_percent
+from xray_classifier.records.training import EtiologyFacts
 
 NORMAL, PNEUMONIA = LABELS
 UNCERTAIN = "uncertain"
+BACTERIAL, VIRAL = "bacterial", "viral"
 
 
 def force(probability: float, threshold: float) -> str:
@@ -20,6 +22,21 @@ def verdict_of(probability: float, point: OperatingPoint) -> str:
     if point.low <= probability < point.high:
         return UNCERTAIN
     return force(probability, point.threshold)
+
+
+def etiology_of(verdict: str, bacterial: float | None, facts: EtiologyFacts | None) -> str | None:
+    """Say "bacterial", "viral" or "uncertain" of a pneumonia; None of all else.
+
+    Args:
+        verdict: on the image.
+        bacterial: the probability that a pneumonia is a bacterial one, None if none is given.
+        facts: on that answer, None where it is not to be shown.
+    """
+    if verdict != PNEUMONIA or bacterial is None or facts is None:
+        return None
+    if facts.low <= bacterial < facts.high:
+        return UNCERTAIN
+    return BACTERIAL if bacterial >= facts.threshold else VIRAL
 
 
 def percent(probability: float) -> str:

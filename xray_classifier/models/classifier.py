@@ -15,7 +15,7 @@ class Classifier:
     """A loaded model with its facts, ready to be shared by threads.
 
     Args:
-        network: from (n, 500, 500, 1) to (n, 1).
+        network: from (n, 500, 500, 1) to (n, k), the probabilities that the facts name.
         spec: its facts.
         remarks: what a user should know about how the model was loaded.
 
@@ -27,7 +27,7 @@ class Classifier:
         self.network = network
         self.spec = spec
         self.remarks = remarks
-        self.probabilities(np.zeros((1, *INPUT_SHAPE), np.float32))  # is it a classifier at all?
+        self.answers(np.zeros((1, *INPUT_SHAPE), np.float32))  # is it a classifier at all?
 
     def probabilities(self, batch: Tensor) -> NDArray[np.float64]:
         """Give the probability of pneumonia for each tensor.
@@ -38,11 +38,24 @@ class Classifier:
         Returns:
             Shape (n,), in [0, 1].
 
+        Raises: as `answers`.
+        """
+        return self.answers(batch)[:, 0]
+
+    def answers(self, batch: Tensor) -> NDArray[np.float64]:
+        """Give all that the network answers to each tensor, pneumonia first: see `ModelSpec`.
+
+        Args:
+            batch: shape (n, 500, 500, 1), float32 in [0, 1].
+
+        Returns:
+            Shape (n, k), in [0, 1].
+
         Raises:
             ValueError: the batch has another shape, type or range.
             ModelUnavailableError: the model answered with something that is no probability.
         """
-        probabilities = self.network.answers(batch)[:, 0]
+        probabilities = self.network.answers(batch)
         if not np.all((probabilities >= 0) & (probabilities <= 1)):
             raise ModelUnavailableError(
                 f"Model {self.spec.name} answered {probabilities}, which is no probability. "

@@ -101,7 +101,7 @@ def load_classifier(
     def get() -> None:
         fetch(spec, path, source or os.environ.get(source_variable(spec.name)) or spec.download)
 
-    return Classifier(open_network(spec, path.parent, 1, runtime, get), spec)
+    return Classifier(open_network(spec, path.parent, len(spec.answers), runtime, get), spec)
 
 
 def open_network(

@@ -50,7 +50,7 @@ class Network(ABC):
         return self._compute(ANSWERS, batch)
 
     def logits(self, batch: Tensor) -> NDArray[np.float64]:
-        """Give the score before the sigmoid, of a network that has one output.
+        """Give the score before the sigmoid of the first answer.
 
         A confident network's sigmoid is flat: its logit still tells what moves it.
 

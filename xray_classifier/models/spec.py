@@ -16,11 +16,12 @@ from xray_classifier.records.checks import ExplanationReport, SeedsReport, Stres
 from xray_classifier.records.evaluation import EvaluationReport
 from xray_classifier.records.export import OnnxFacts
 from xray_classifier.records.json_files import REQUIRED, read_record, write_record
-from xray_classifier.records.training import CalibrationFacts, TrainingFacts
+from xray_classifier.records.training import CalibrationFacts, EtiologyFacts, TrainingFacts
 
 INPUT_SHAPE = (SIDE, SIDE, 1)
 SCALING = "1/255"
 DEFAULT_THRESHOLD = 0.5
+PNEUMONIA, BACTERIAL = "pneumonia", "bacterial"
 OFFICIAL_TEST = "chest_xray/test"
 """The key of `results` under which the official test set stands."""
 
@@ -45,6 +46,8 @@ class ModelSpec:
         bytes: size of the model file; 0 where nothing vouches for the file.
         threshold: an image is called pneumonia at this probability or above, in (0, 1); that of
             the operating point "balanced" where points were fitted.
+        answers: what the network's answers are the probabilities of: of pneumonia, and where
+            there are two, of a bacterial one if it is a pneumonia.
         labels: class names by label.
         input_shape: (height, width, channels) of the tensor.
         scaling: from uint8 pixels to the tensor.
@@ -55,6 +58,8 @@ class ModelSpec:
         calibration: None for a model that is not calibrated.
         operating_points: the one taken by default first; none where none were fitted.
         training: None where it is not recorded.
+        etiology: how its second answer was calibrated; None for a model that has none, or whose
+            second answer is not good enough to be shown.
         results: what `evaluate --record` measured, by data set and split, as chest_xray/test.
     """
 
@@ -64,6 +69,7 @@ class ModelSpec:
     sha256: str = field(default="", metadata=REQUIRED)
     bytes: int = field(default=0, metadata=REQUIRED)
     threshold: float = field(default=DEFAULT_THRESHOLD, metadata=REQUIRED)
+    answers: tuple[str, ...] = (PNEUMONIA,)
     labels: tuple[str, ...] = LABELS
     input_shape: tuple[int, ...] = INPUT_SHAPE
     scaling: str = SCALING
@@ -73,6 +79,7 @@ class ModelSpec:
     calibration: CalibrationFacts | None = None
     operating_points: tuple[OperatingPoint, ...] = ()
     training: TrainingFacts | None = None
+    etiology: EtiologyFacts | None = None
     results: dict[str, EvaluationReport] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,6 +95,11 @@ class ModelSpec:
                     f"The JSON of model {self.name} says {name} {getattr(self, name)}; this "
                     f"program feeds its models {value}. Use a model made for it."
                 )
+        if self.answers not in ((PNEUMONIA,), (PNEUMONIA, BACTERIAL)):
+            raise ModelUnavailableError(
+                f"The JSON of model {self.name} says answers {self.answers}; wanted are "
+                f"{PNEUMONIA}, or {PNEUMONIA} and {BACTERIAL}."
+            )
         if not 0 < self.threshold < 1:
             raise ModelUnavailableError(
                 f"The JSON of model {self.name} says threshold {self.threshold}; wanted is a "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from xray_classifier.records.evaluation import Figures, PointFigures, RenderingFigures
+from xray_classifier.records.evaluation import Estimate, Figures, PointFigures, RenderingFigures
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,33 @@ class PlainCalibration:
     out_of_fold: Figures
     rendering_balanced: Figures
     balanced: PlainPoint
+
+
+@dataclass(frozen=True)
+class EtiologyFacts:
+    """How a model's second answer, bacterial or viral, was calibrated on pneumonias, out of fold.
+
+    Attributes:
+        slope: of the logit.
+        intercept: of the logit.
+        images: pneumonias of known etiology.
+        patients: of these images.
+        threshold: bacterial is said from this probability on: the fraction of bacterial ones.
+        low: lower end of the uncertain band.
+        high: its upper end.
+        auc: of bacterial against viral.
+        out_of_fold: with bacterial in the place of pneumonia, viral in that of normal.
+    """
+
+    slope: float
+    intercept: float
+    images: int
+    patients: int
+    threshold: float
+    low: float
+    high: float
+    auc: Estimate
+    out_of_fold: PointFigures
 
 
 @dataclass(frozen=True)

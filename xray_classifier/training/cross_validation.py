@@ -6,13 +6,13 @@ What these answers show is used to choose: calibration, operating points, uncert
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from xray_classifier.calibration.out_of_fold import BACTERIAL, RENDERING
 from xray_classifier.data.datasets import Sample, find_samples, select
 from xray_classifier.data.splits import (
     SPLIT_SEED,
@@ -21,10 +21,9 @@ from xray_classifier.data.splits import (
     split_by_patient,
 )
 from xray_classifier.errors import DatasetError
-from xray_classifier.evaluation.evaluate import evaluate
+from xray_classifier.evaluation.evaluate import Evaluation, evaluate
 from xray_classifier.evaluation.metrics import (
     Labels,
-    Probabilities,
     Weights,
     roc_auc,
     with_intervals,
@@ -48,28 +47,6 @@ from xray_classifier.training.recipes import Recipe
 from xray_classifier.training.trainer import describe_run, finish, fit
 
 FOLDS = 4
-COLUMNS = ("file", "patient", "label", "fold", "probability")
-RENDERING = "rendering"
-"""A column that joined tables have beside them: the rendering score, out of fold, too."""
-
-
-@dataclass(frozen=True)
-class OutOfFold:
-    """Answers of models to patients that they never met; all of shape (n,).
-
-    Attributes:
-        labels: 0 = normal, 1 = pneumonia.
-        probabilities: of pneumonia, in [0, 1], as the network gives them.
-        patients: images of one patient share it.
-        folds: how many there were.
-        rendering: rendering scores, out of the same folds; None in a table without them.
-    """
-
-    labels: Labels
-    probabilities: Probabilities
-    patients: tuple[str, ...]
-    folds: int
-    rendering: Scores | None = None
 
 
 def split_into_folds(samples: Sequence[Sample], folds: int = FOLDS) -> list[list[int]]:
@@ -121,8 +98,7 @@ def cross_validate(
         table = folder / "answers.csv"
         if not table.exists():
             classifier = _train_fold(recipe, training, validation, folder, seed + number)
-            probabilities = evaluate(validation, classifier).probabilities
-            _write(table, validation, number, probabilities)
+            _write(table, evaluate(validation, classifier), number)
         tables.append(table)
     energies = energies_of(samples)
     scores = out_of_fold_scores(energies, _labels(samples), divided)
@@ -190,22 +166,32 @@ def _train_fold(
     checkpoints = fit(recipe, training, validation, folder / "checkpoint", run)
     _, model = finish(recipe, checkpoints)
     target = folder / f"{recipe.name}.keras"
-    spec = ModelSpec(recipe.name, recipe.title, target.name)
+    spec = ModelSpec(recipe.name, recipe.title, target.name, answers=recipe.answers)
     return Classifier(KerasNetwork(model), save_model(model, spec, target))
 
 
-def _write(
-    target: Path, samples: Sequence[Sample], fold: int, probabilities: Probabilities
-) -> None:
-    with (
-        replace_atomically(target) as path,
-        path.open("w", newline="", encoding="utf-8") as stream,
-    ):
-        writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        for sample, probability in zip(samples, probabilities, strict=True):
-            label = LABELS[sample.label]
-            writer.writerow([sample.path.name, sample.patient, label, fold, f"{probability:.9g}"])
+def _write(target: Path, evaluation: Evaluation, fold: int) -> None:
+    rows = [
+        {
+            "file": sample.path.name,
+            "patient": sample.patient,
+            "label": LABELS[sample.label],
+            "fold": fold,
+            "probability": f"{probability:.9g}",
+        }
+        for sample, probability in zip(evaluation.samples, evaluation.probabilities, strict=True)
+    ]
+    if evaluation.bacterial is not None:
+        for row, probability in zip(rows, evaluation.bacterial, strict=True):
+            row[BACTERIAL] = f"{probability:.9g}"
+    _write_rows(rows, target)
+
+
+def _write_rows(rows: Sequence[Mapping[str, object]], target: Path) -> None:
+    with replace_atomically(target) as path, path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _join(tables: Sequence[Path], names: Sequence[str], scores: Scores, target: Path) -> Path:
@@ -229,37 +215,6 @@ def _join(tables: Sequence[Path], names: Sequence[str], scores: Scores, target: 
             f"{target.parent} holds the answers to other radiographs than the folder of the data "
             "does now. Give the same data, or another folder with --out."
         )
-    with replace_atomically(target) as path, path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, (*COLUMNS, RENDERING), lineterminator="\n")
-        writer.writeheader()
-        for row, score in zip(rows, scores, strict=True):
-            writer.writerow(row | {RENDERING: f"{score:.6g}"})
+    scored = [row | {RENDERING: f"{score:.6g}"} for row, score in zip(rows, scores, strict=True)]
+    _write_rows(scored, target)
     return target
-
-
-def read_out_of_fold(path: Path) -> OutOfFold:
-    """Read what `cross_validate` wrote.
-
-    Raises:
-        DatasetError: no such file, a column missing, a value that is none, or one class only.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        labels = np.array([LABELS.index(row["label"]) for row in rows], np.intp)
-        probabilities = np.array([float(row["probability"]) for row in rows])
-        patients = tuple(row["patient"] for row in rows)
-        folds = len({row["fold"] for row in rows})
-        rendering = None
-        if rows and RENDERING in rows[0]:  # the first tables had no such column
-            rendering = np.array([float(row[RENDERING]) for row in rows])
-    except OSError as error:
-        raise DatasetError(f"The table {path} cannot be read: {error.strerror}.") from error
-    except (KeyError, ValueError) as error:
-        raise DatasetError(
-            f"{path} is no table of out-of-fold answers ({error}); wanted are the columns "
-            f"{','.join(COLUMNS)}. Make it with `cross-validate`."
-        ) from error
-    if len(set(labels.tolist())) < len(LABELS):
-        raise DatasetError(f"{path} holds one class only; both are needed.")
-    return OutOfFold(labels, probabilities, patients, folds, rendering)

@@ -265,7 +265,8 @@ def _describe(model: str) -> tuple[Path, ModelSpec | GateSpec, int]:
             f"{model} has no JSON beside it, which could say of what the ONNX file was made. Give "
             "a model of `train`."
         )
-    return description, read_spec(description), 1
+    spec = read_spec(description)
+    return description, spec, len(spec.answers)
 
 
 def _write(spec: ModelSpec | GateSpec, description: Path) -> None:

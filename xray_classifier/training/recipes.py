@@ -12,6 +12,7 @@ import numpy as np
 from xray_classifier.data.datasets import Sample
 from xray_classifier.data.patients import etiology_from_name
 from xray_classifier.imaging.preprocessing import SIDE, Tensor
+from xray_classifier.models.spec import BACTERIAL, PNEUMONIA
 from xray_classifier.training.architecture import (
     DEFAULT_POOL,
     build_article_cnn,
@@ -51,6 +52,7 @@ class Recipe:
         pool: training images are averaged over this many pixels a side beforehand.
         batch_size: images a step.
         epochs: at most.
+        answers: of the network, by name, as in `ModelSpec`.
         targets: what the network is to answer to a radiograph, the label first.
         augment: changes a batch at random; `facts` states its value.
         callbacks: rules that stop the run or change the learning rate.
@@ -65,6 +67,7 @@ class Recipe:
     pool: int
     batch_size: int
     epochs: int
+    answers: tuple[str, ...]
     targets: Callable[[Sample], tuple[float, ...]]
     augment: Callable[[Tensor, Labels, np.random.Generator], Tensor]
     callbacks: Callable[[], list[keras.callbacks.Callback]]
@@ -157,6 +160,7 @@ ARTICLE = Recipe(
     pool=1,
     batch_size=16,
     epochs=25,
+    answers=(PNEUMONIA,),
     targets=lambda sample: (float(sample.label),),
     augment=ARTICLE_AUGMENTATION,
     callbacks=_article_callbacks,
@@ -178,6 +182,7 @@ DEFAULT = Recipe(
     pool=DEFAULT_POOL,
     batch_size=32,
     epochs=DEFAULT_EPOCHS,
+    answers=(PNEUMONIA, BACTERIAL),
     targets=default_targets,
     augment=DEFAULT_AUGMENTATION,
     callbacks=list,

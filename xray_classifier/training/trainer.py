@@ -87,7 +87,7 @@ def train(
     epoch, model = finish(recipe, checkpoints)
     _check_converged(checkpoints.history[epoch - 1], epoch)
     facts = _training_facts(recipe, data, training, run, checkpoints.history, epoch)
-    spec = ModelSpec(recipe.name, recipe.title, target.name, training=facts)
+    spec = ModelSpec(recipe.name, recipe.title, target.name, answers=recipe.answers, training=facts)
     save_model(model, spec, target, write_spec)
     shutil.rmtree(out / "checkpoint")
     return target

@@ -1,0 +1,1 @@
+"""Out-of-fold answers to calibrated probabilities, operating points and uncertain bands."""
