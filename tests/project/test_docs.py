@@ -110,7 +110,7 @@ def test_place_exists(place: str) -> None:
 
 def test_places_were_found() -> None:
     wanted = {
-        "training/calibration.py",
+        "calibration/points.py",
         "dicom/display.py",
         "inference/warnings.py",
         "tests/golden/",
@@ -130,7 +130,7 @@ def test_drawing_names_modules_that_exist() -> None:
 @pytest.mark.parametrize(
     ("place", "what"),
     [
-        ("training/calibration.py", "def fit_band("),
+        ("calibration/points.py", "def fit_band("),
         ("dicom/display.py", "window"),
         ("inference/warnings.py", "an adult's, for example"),
         ("inputs/decoding.py", "MAX_BYTES = "),

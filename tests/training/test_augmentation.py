@@ -17,6 +17,9 @@ from xray_classifier.training.augmentation import (
 from xray_classifier.training.recipes import RECIPES
 
 CENTRE = (SIDE - 1) / 2
+NO_LABELS = np.empty(0, np.float32)
+"""The article's augmentation does not look at them."""
+
 ARTICLE, DEFAULT = ArticleAugmentation(), DefaultAugmentation()
 
 
@@ -46,7 +49,8 @@ def test_recipe_draws_what_its_models_were_trained_with(
 ) -> None:
     batch = np.random.default_rng(0).random((n, side, side, 1), np.float32)
     rng = np.random.default_rng(seed)
-    changed = RECIPES[recipe].augment(batch, rng)
+    labels = (np.arange(n) % 2).astype(np.float32)
+    changed = RECIPES[recipe].augment(batch, labels, rng)
     mean, deviation, pixel, following = PINNED[recipe, side, n, seed]
     assert rng.random() == following
     assert changed.mean(dtype=float) == pytest.approx(mean, abs=1e-6)
@@ -124,7 +128,7 @@ def test_identity_keeps_every_pixel() -> None:
 
 def test_article_moves_by_what_it_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(augmentation, "sheared", lambda *_drawn: matrix(0, 1, 1, -1))
-    mirrored = ARTICLE(noise(1), np.random.default_rng(1))
+    mirrored = ARTICLE(noise(1), NO_LABELS, np.random.default_rng(1))
     np.testing.assert_array_equal(mirrored, noise(1)[:, :, ::-1])
 
 
@@ -161,19 +165,21 @@ def test_centre_stays_where_it_is() -> None:
 
 
 def test_same_seed_gives_the_same_images() -> None:
-    first, again, other = (ARTICLE(noise(2), np.random.default_rng(seed)) for seed in (3, 3, 4))
+    first, again, other = (
+        ARTICLE(noise(2), NO_LABELS, np.random.default_rng(seed)) for seed in (3, 3, 4)
+    )
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)
 
 
 def test_images_of_a_batch_are_moved_differently() -> None:
     twins = np.repeat(noise(1), 2, axis=0)
-    first, second = ARTICLE(twins, np.random.default_rng(1))
+    first, second = ARTICLE(twins, NO_LABELS, np.random.default_rng(1))
     assert np.any(first != second)
 
 
 def test_batch_keeps_shape_type_and_range() -> None:
-    moved = ARTICLE(noise(8), np.random.default_rng(1))
+    moved = ARTICLE(noise(8), NO_LABELS, np.random.default_rng(1))
     assert moved.shape == (8, 500, 500, 1)
     assert moved.dtype == np.float32
     assert moved.min() >= 0
@@ -182,6 +188,6 @@ def test_batch_keeps_shape_type_and_range() -> None:
 
 def test_white_stays_white_up_to_the_edge() -> None:
     white = np.ones((8, SIDE, SIDE, 1), np.float32)
-    moved = ARTICLE(white, np.random.default_rng(1))
+    moved = ARTICLE(white, NO_LABELS, np.random.default_rng(1))
     np.testing.assert_allclose(moved, 1, atol=1e-6)
     assert moved.max() <= 1

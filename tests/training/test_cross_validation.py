@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.support.stand_ins import tiny_model
+from xray_classifier.calibration.out_of_fold import read_out_of_fold
 from xray_classifier.data.datasets import find_samples
 from xray_classifier.data.splits import split_by_patient
 from xray_classifier.errors import DatasetError
@@ -21,7 +22,6 @@ from xray_classifier.rendering.score import (
 from xray_classifier.training import cross_validation
 from xray_classifier.training.cross_validation import (
     cross_validate,
-    read_out_of_fold,
     split_into_folds,
     train_rendering,
 )
@@ -41,7 +41,9 @@ RECIPE = Recipe(
     pool=1,
     batch_size=8,
     epochs=1,
-    augment=lambda batch, rng: batch,
+    answers=("pneumonia",),
+    targets=lambda sample: (float(sample.label),),
+    augment=lambda batch, labels, rng: batch,
     callbacks=list,
     finish=lambda trained: trained,
     keep_best=False,
@@ -180,29 +182,3 @@ def test_rendering_score_is_written_with_what_it_was_fitted_to(drawn: Path, tmp_
     assert cutoffs.pneumonia == pytest.approx(facts.cutoffs.pneumonia, rel=1e-3)
     auc = facts.out_of_fold_auc
     assert 0.5 < auc.low <= auc.value <= auc.high
-
-
-HEAD = "file,patient,label,fold,probability\n"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (HEAD + "a,p,ill,0,.5\n", "is no table of out-of-fold answers"),
-        (HEAD + "a,p,normal,0,much\n", "is no table of out-of-fold answers"),
-        ("file,label\na,normal\n", "is no table of out-of-fold answers"),
-        (HEAD + "a,p,normal,0,.5\n", "holds one class only"),
-        (HEAD[:-1] + ",rendering\na,p,normal,0,.5,\n", "is no table of out-of-fold answers"),
-        (HEAD, "holds one class only"),
-    ],
-)
-def test_other_tables_are_refused(tmp_path: Path, content: str, message: str) -> None:
-    path = tmp_path / "answers.csv"
-    path.write_text(content)
-    with pytest.raises(DatasetError, match=message):
-        read_out_of_fold(path)
-
-
-def test_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="answers.csv cannot be read: No such file"):
-        read_out_of_fold(tmp_path / "answers.csv")

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor
+from xray_classifier.training import augmentation
 from xray_classifier.training.augmentation import DefaultAugmentation, sometimes
 from xray_classifier.training.recipes import DEFAULT as RECIPE
 from xray_classifier.training.training_images import Batches
@@ -31,6 +34,11 @@ def smooth(n: int) -> Tensor:
 # What holds for the whole
 
 
+def labels(n: int) -> NDArray[np.float32]:
+    """Normal and pneumonia in turn."""
+    return (np.arange(n) % 2).astype(np.float32)
+
+
 def noise(n: int, side: int = 60) -> Tensor:
     return rng(0).random((n, side, side, 1), np.float32)
 
@@ -38,7 +46,7 @@ def noise(n: int, side: int = 60) -> Tensor:
 @pytest.mark.parametrize("n", [1, 2, 32])
 @pytest.mark.parametrize("seed", range(3))
 def test_augmented_batch_keeps_shape_type_and_range(n: int, seed: int) -> None:
-    changed = DEFAULT(noise(n), rng(seed))
+    changed = DEFAULT(noise(n), labels(n), rng(seed))
     assert changed.shape == (n, 60, 60, 1)
     assert changed.dtype == np.float32
     assert changed.min() >= 0
@@ -47,12 +55,12 @@ def test_augmented_batch_keeps_shape_type_and_range(n: int, seed: int) -> None:
 
 @pytest.mark.parametrize("grey", [0.0, 1.0])
 def test_black_and_white_stay_in_range(grey: float) -> None:
-    changed = DEFAULT(np.full((16, 60, 60, 1), grey, np.float32), rng())
+    changed = DEFAULT(np.full((16, 60, 60, 1), grey, np.float32), labels(16), rng())
     assert np.all((changed >= 0) & (changed <= 1))
 
 
 def test_the_same_seed_augments_in_the_same_way() -> None:
-    first, again, other = (DEFAULT(noise(8), rng(seed)) for seed in (3, 3, 4))
+    first, again, other = (DEFAULT(noise(8), labels(8), rng(seed)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)
 
@@ -60,32 +68,63 @@ def test_the_same_seed_augments_in_the_same_way() -> None:
 def test_every_image_is_changed_in_its_own_way_and_the_original_left_alone() -> None:
     twins = np.repeat(noise(1), 8, axis=0)
     before = twins.copy()
-    changed = DEFAULT(twins, rng())
+    changed = DEFAULT(twins, labels(8), rng())
     np.testing.assert_array_equal(twins, before)
     assert len({image.tobytes() for image in changed} | {before[0].tobytes()}) == 9
 
 
-def test_augmentation_does_not_know_the_labels() -> None:
-    """No change may come with a class more often than with the other."""
+def test_only_the_rendering_depends_on_the_labels() -> None:
+    """No other change may come with a class more often than with the other."""
     images = rng(0).integers(0, 256, (8, 60, 60), np.uint8)
-    labels = np.array([0, 1] * 4, np.float32)
-    batches, swapped = (Batches(images, one, RECIPE, seed=5) for one in (labels, 1 - labels))
+    recipe = replace(RECIPE, augment=replace(DEFAULT, rendering_chance=0.0))
+    one = labels(8)[:, None]
+    batches, swapped = (Batches(images, each, recipe, seed=5) for each in (one, 1 - one))
     np.testing.assert_array_equal(batches[0][0], swapped[0][0])
     np.testing.assert_array_equal(batches[0][1], 1 - swapped[0][1])
 
 
+def rendered_as(monkeypatch: pytest.MonkeyPatch, which: NDArray[np.float32]) -> list[Any]:
+    """Draw whose rendering images get, many times; each image is its number."""
+    pairs: list[tuple[float, float]] = []
+
+    def watch(batch: Tensor, donors: Tensor) -> Tensor:
+        pairs.extend(zip(batch[:, 0, 0, 0].tolist(), donors[:, 0, 0, 0].tolist(), strict=True))
+        return batch
+
+    monkeypatch.setattr(augmentation, "transfer_rendering", watch)
+    batch = np.broadcast_to(
+        np.arange(len(which), dtype=np.float32)[:, None, None, None], (len(which), 4, 4, 1)
+    )
+    generator = rng()
+    for _ in range(100):
+        DEFAULT._change_rendering(batch, which, generator)
+    return pairs
+
+
+def test_renderings_are_taken_mostly_of_the_other_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    which = np.array([0, 1, 1, 1] * 8, np.float32)
+    pairs = rendered_as(monkeypatch, which)
+    assert len(pairs) / 3200 == pytest.approx(0.6, abs=0.03)
+    across = [which[int(one)] != which[int(other)] for one, other in pairs]
+    assert np.mean(across) == pytest.approx(0.75, abs=0.03)
+
+
+def test_a_batch_of_one_class_lends_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(rendered_as(monkeypatch, np.ones(8, np.float32))) > 100
+
+
 SHARES = {
     "paste_text": 0.3,
-    "swap_border": 0.7,
+    "swap_border": 0.5,
     "erase_border": 0.15,
     "adjust_gamma": 1.0,
     "shift_grey": 1.0,
-    "compress": 0.2,
-    "downsample": 0.2,
-    "blur": 0.2,
-    "sharpen": 0.2,
-    "shade": 0.2,
-    "add_noise": 0.2,
+    "compress": 0.1,
+    "downsample": 0.1,
+    "blur": 0.1,
+    "sharpen": 0.1,
+    "shade": 0.1,
+    "add_noise": 0.1,
 }
 
 
@@ -105,7 +144,7 @@ def test_each_change_meets_the_part_of_the_images_that_it_should(
         monkeypatch.setattr(perturbations, name, watch(name))
     generator = rng()
     for _ in range(50):
-        DEFAULT(np.zeros((64, 4, 4, 1), np.float32), generator)
+        DEFAULT(np.zeros((64, 4, 4, 1), np.float32), labels(64), generator)
     shares = {name: count / images for name, count in met.items()}
     assert shares == pytest.approx(SHARES, abs=0.03)
 

@@ -39,21 +39,21 @@ def test_pooled_images_are_the_means_of_their_squares(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encoded(image))
     sample = Sample(tmp_path / "a.png", 1, "train", "a")
 
-    images, labels = load_images([sample], pool=2)
+    images, targets = load_images([sample], replace(ARTICLE, pool=2))
 
     expected = np.zeros((1, 250, 250), np.uint8)
     expected[0, :3, :3] = [[25, 1, 0], [255, 0, 0], [0, 0, 64]]
     np.testing.assert_array_equal(images, expected)
     assert images.dtype == np.uint8
-    assert labels.tolist() == [1]
-    np.testing.assert_array_equal(load_images([sample])[0], image[np.newaxis])
+    assert targets.tolist() == [[1]]
+    np.testing.assert_array_equal(load_images([sample], ARTICLE)[0], image[np.newaxis])
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     gone = Sample(tmp_path / "IM-0115-0001.png", 0, "train", "IM-0115")
 
     with pytest.raises(DatasetError, match=r"IM-0115-0001\.png: .*No such file"):
-        load_images([gone])
+        load_images([gone], ARTICLE)
 
 
 def test_folder_gives_what_can_be_read_in_the_order_of_the_paths(tmp_path: Path) -> None:
@@ -123,12 +123,12 @@ def pictures() -> Pictures:
     """Ten images for three batches; each is one grey, ten times its number, label odd or even."""
     numbers = np.arange(10)
     images = np.broadcast_to((10 * numbers).astype(np.uint8)[:, None, None], (10, *SHAPE[:2]))
-    return images, (numbers % 2).astype(np.float32)
+    return images, (numbers[:, None] % 2).astype(np.float32)
 
 
 def numbers_in(batch: Any) -> list[int]:
     """Which pictures a batch shows. Zoom, shear and flip leave an even grey as it is."""
-    tensors, labels = batch
+    tensors, labels, _ = batch
     assert tensors.shape[1:] == SHAPE
     assert tensors.dtype == np.float32
     numbers = [round(float(tensor.mean()) * 25.5) for tensor in tensors]
@@ -145,6 +145,29 @@ def test_an_epoch_shows_every_image_once_with_its_label(pictures: Pictures) -> N
 
     assert [len(batches[index][0]) for index in range(len(batches))] == [4, 4, 2]
     assert sorted(order(batches)) == list(range(10))
+
+
+def test_images_weigh_as_their_class_does(pictures: Pictures) -> None:
+    batches = Batches(*pictures, FOURS, seed=SEED, class_weights={0: 2.0, 1: 0.5})
+    for _, labels, weights in (batches[index] for index in range(len(batches))):
+        np.testing.assert_array_equal(weights, np.where(labels[:, 0] == 1, 0.5, 2.0))
+    assert Batches(*pictures, FOURS)[0][2].tolist() == [1, 1, 1, 1]
+
+
+def test_augmentation_is_told_the_labels(pictures: Pictures) -> None:
+    """The rendering of the other class can only be taken by who knows the class."""
+    images, labels = pictures
+    told: list[list[float]] = []
+
+    def augment(batch: Any, given: Any, _rng: Any) -> Any:
+        told.append(given.tolist())
+        return batch
+
+    targets = np.hstack([labels, np.full_like(labels, -1)])
+    batches = Batches(images, targets, replace(FOURS, augment=augment), seed=SEED)
+    _, answers, _ = batches[0]
+    assert told == [answers[:, 0].tolist()]
+    assert answers.shape == (4, 2)
 
 
 def test_each_epoch_has_its_own_order(pictures: Pictures) -> None:
@@ -166,7 +189,7 @@ def test_each_seed_has_its_own_order(pictures: Pictures) -> None:
 def noise() -> Pictures:
     """Ten images for three batches, on which every alteration shows."""
     images = np.random.default_rng(3).integers(0, 256, (10, *SHAPE[:2]), np.uint8)
-    return images, np.zeros(10, np.float32)
+    return images, np.zeros((10, 1), np.float32)
 
 
 def test_a_batch_follows_from_seed_epoch_and_index_alone(noise: Pictures) -> None:
@@ -240,10 +263,10 @@ def test_real_radiographs_are_loaded_as_the_model_will_see_them(data: Path) -> N
 
     samples = find_samples(data / "originals")[10:14]
 
-    images, labels = load_images(samples)
+    images, labels = load_images(samples, ARTICLE)
 
-    assert labels.tolist() == [0, 0, 1, 1]
-    batch, _ = Batches(images, labels, FOURS)[0]
+    assert labels.tolist() == [[0], [0], [1], [1]]
+    batch, *_ = Batches(images, labels, FOURS)[0]
     for tensor, sample in zip(batch, samples, strict=True):
         np.testing.assert_array_equal(tensor, preprocess(decode(sample.path.read_bytes()).image))
 

@@ -40,9 +40,9 @@ def calibrate_etiology(found: OutOfFold) -> Second:
     An answer that cannot be measured, as no file's name tells the etiology, is left as it is.
     """
     kinds = np.array(found.etiologies)
-    known = np.flatnonzero((found.labels == 1) & (kinds != ""))
-    if found.bacterial is None or len(set(kinds[known])) < 2:
+    if found.bacterial is None or len(set(kinds) - {""}) < 2:
         return Second(Scale(1.0, 0.0), None)
+    known = np.flatnonzero((found.labels == 1) & (kinds != ""))
     labels = (kinds[known] == "bacteria").astype(np.intp)
     scale = fit_scale(labels, found.bacterial[known])
     patients = tuple(found.patients[index] for index in known)

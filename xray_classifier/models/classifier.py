@@ -58,7 +58,7 @@ class Classifier:
         probabilities = self.network.answers(batch)
         if not np.all((probabilities >= 0) & (probabilities <= 1)):
             raise ModelUnavailableError(
-                f"Model {self.spec.name} answered {probabilities.ravel()}, which is no probability. "
-                "It is damaged or made for another task; use another one."
+                f"Model {self.spec.name} answered {probabilities.ravel()}, which is no "
+                "probability. It is damaged or made for another task; use another one."
             )
         return probabilities
