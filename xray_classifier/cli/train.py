@@ -44,6 +44,7 @@ def _add_train(group: Group) -> None:
         add_data_options(recipe)
         recipe.add_argument("--out", type=Path, required=True, help="folder for the model")
         recipe.add_argument("--seed", type=int, default=1)
+        _add_full_resolution(recipe)
         recipe.set_defaults(run=train, recipe=name)
 
     gate = recipes.add_parser("gate", help="what tells children's chests from everything else")
@@ -73,8 +74,19 @@ def _add_cross_validate(group: Group) -> None:
     add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for folds and answers")
     parser.add_argument("--seed", type=int, default=11)
+    _add_full_resolution(parser)
     parser.add_argument("--folds", type=in_range(int, 2), default=4)
     parser.set_defaults(run=cross_validate)
+
+
+def _add_full_resolution(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--full-resolution",
+        type=Path,
+        metavar="DIR",
+        help="some of the same radiographs, under the same names, at full resolution: show them, "
+        "too",
+    )
 
 
 def _add_calibrate(group: Group) -> None:
@@ -118,7 +130,15 @@ def train(options: argparse.Namespace) -> int:
     from xray_classifier.training.recipes import RECIPES
 
     recipe = RECIPES[options.recipe]
-    print(trainer.train(recipe, options.data, options.out, options.seed, patients_of(options)))
+    path = trainer.train(
+        recipe,
+        options.data,
+        options.out,
+        options.seed,
+        patients_of(options),
+        full=options.full_resolution,
+    )
+    print(path)
     return 0
 
 
@@ -157,6 +177,7 @@ def cross_validate(options: argparse.Namespace) -> int:
             options.seed,
             options.folds,
             patients_of(options),
+            options.full_resolution,
         )
     )
     return 0

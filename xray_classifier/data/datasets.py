@@ -161,3 +161,30 @@ def _sample(
         name = path.relative_to(base).as_posix()
         return Sample(path, label, split, patient=name, patient_known=False)
     return Sample(path, label, split, patient)
+
+
+def find_partners(samples: Sequence[Sample], full: Path) -> dict[str, Path]:
+    """Find the files of a folder, at any depth, that bear the names of radiographs.
+
+    Args:
+        samples: the radiographs.
+        full: a folder with the same ones at full resolution.
+
+    Returns:
+        Paths by file name; of some radiographs there may be none.
+
+    Raises:
+        DatasetError: a name is there twice.
+    """
+    names = {sample.path.name for sample in samples}
+    partners: dict[str, Path] = {}
+    for path in sorted(full.rglob("*")):
+        if path.name not in names or not path.is_file():
+            continue
+        if path.name in partners:
+            raise DatasetError(
+                f"{partners[path.name]} and {path} have the same name, so that the partner of "
+                "the radiograph cannot be told. Keep one of them."
+            )
+        partners[path.name] = path
+    return partners

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xray_classifier.data.datasets import Sample, read_image
+from xray_classifier.data.datasets import Sample, find_partners, read_image
 from xray_classifier.data.splits import fingerprint
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation.metrics import Probabilities, Weights, roc_auc, with_intervals
@@ -114,7 +114,7 @@ def compare_resolutions(
         DatasetError: the pairs lack a class, a partner cannot be told from another file of its
             name, or a file cannot be read.
     """
-    partners = _partners(samples, full)
+    partners = find_partners(samples, full)
     pairs = [sample for sample in samples if sample.path.name in partners]
     if len({sample.label for sample in pairs}) < len(LABELS):
         raise DatasetError(
@@ -147,21 +147,6 @@ def describe(report: StressReport) -> str:
 def _row(name: str, change: Change) -> tuple[str, str, str, str]:
     verdicts = as_percent(change.verdicts_changed.value)
     return name, f"{change.mean_change.value:.4f}", verdicts, f"{change.auc.value:.4f}"
-
-
-def _partners(samples: Sequence[Sample], full: Path) -> dict[str, Path]:
-    names = {sample.path.name for sample in samples}
-    partners: dict[str, Path] = {}
-    for path in sorted(full.rglob("*")):
-        if path.name not in names or not path.is_file():
-            continue
-        if path.name in partners:
-            raise DatasetError(
-                f"{partners[path.name]} and {path} have the same name, so that the partner of "
-                "the radiograph cannot be told. Keep one of them."
-            )
-        partners[path.name] = path
-    return partners
 
 
 def _compare(

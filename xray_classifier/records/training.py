@@ -39,6 +39,7 @@ class TrainingFacts:
         figures_of_that_epoch: as Keras logged them.
         versions: of program, Python and libraries.
         recipe_name: as `train` calls it.
+        at_full_resolution: how many of the training images were there so, too.
     """
 
     date: str
@@ -56,6 +57,7 @@ class TrainingFacts:
     figures_of_that_epoch: dict[str, float]
     versions: dict[str, str]
     recipe_name: str | None = None
+    at_full_resolution: int = 0
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,9 @@ def band_energies(batch: Tensor) -> Energies:
     return _log_energies(_split(batch))
 
 
-def transfer_rendering(batch: Tensor, donors: Tensor) -> Tensor:
+def transfer_rendering(
+    batch: Tensor, donors: Tensor, gains: NDArray[np.float64] | float = 1.0
+) -> Tensor:
     """Render each image as its donor is rendered; what it shows stays where it is.
 
     First the grey levels of the middle are given the donor's quantiles, then each band the donor's
@@ -48,11 +50,12 @@ def transfer_rendering(batch: Tensor, donors: Tensor) -> Tensor:
     Args:
         batch: the images.
         donors: as many, of the same shape.
+        gains: factors of the donor's energies, above 0, shape (n, 5), finest band first.
     """
     *bands, rendered = _split(_match_levels(batch, donors))
-    gains = np.exp(band_energies(donors) - _log_energies(bands))
-    gains = np.clip(gains, 1 / MOST_GAIN, MOST_GAIN).astype(np.float32)
-    for band, gain in zip(bands, gains.T, strict=True):
+    factors = gains * np.exp(band_energies(donors) - _log_energies(bands))
+    factors = np.clip(factors, 1 / MOST_GAIN, MOST_GAIN).astype(np.float32)
+    for band, gain in zip(bands, factors.T, strict=True):
         rendered = rendered + gain[:, None, None] * band
     return np.clip(rendered, 0, 1)[..., np.newaxis]
 

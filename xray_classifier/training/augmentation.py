@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor
-from xray_classifier.rendering.bands import transfer_rendering
+from xray_classifier.rendering.bands import RADII, transfer_rendering
 
 Range = tuple[float, float]
 """From and to, drawn from evenly."""
@@ -75,6 +75,8 @@ class DefaultAugmentation:
     Attributes:
         rendering_chance: of the rendering of another image of the batch.
         rendering_of_other_class: how often that is one of the other class.
+        rendering_log_gain: natural logarithm of a factor for the energy of each band beside that,
+            since other machines are sharper or softer than all of these.
         rotation_degrees: about the centre.
         log_zoom_per_axis: natural logarithm of the factors; above 0 shrinks.
         shift_per_axis: as a fraction of the side.
@@ -99,18 +101,19 @@ class DefaultAugmentation:
 
     rendering_chance: float = 0.6
     rendering_of_other_class: float = 0.75
+    rendering_log_gain: Range = (-0.4, 0.4)
     rotation_degrees: Range = (-10.0, 10.0)
     log_zoom_per_axis: Range = (-0.165, 0.165)
     shift_per_axis: Range = (-0.04, 0.04)
     horizontal_flip: bool = True
     text_chance: float = 0.3
     border_margin: Range = (0.05, 0.2)
-    border_swap_chance: float = 0.5
+    border_swap_chance: float = 0.7
     border_erase_chance: float = 0.15
     log_gamma: Range = (-0.4, 0.4)
     brightness: Range = (-0.12, 0.12)
     contrast: Range = (0.7, 1.3)
-    machine_chance: float = 0.1
+    machine_chance: float = 0.2
     shade_strength: float = 0.15
     jpeg_quality: tuple[int, int] = (15, 89)
     resolution: tuple[int, int] = (90, 219)
@@ -158,8 +161,9 @@ class DefaultAugmentation:
             for index, other in zip(chosen, across & (len(set(labels)) > 1), strict=True)
         ]
         if donors:
+            gains = np.exp(rng.uniform(*self.rendering_log_gain, (len(chosen), len(RADII))))
             batch = batch.copy()
-            batch[chosen] = transfer_rendering(batch[chosen], batch[donors])
+            batch[chosen] = transfer_rendering(batch[chosen], batch[donors], gains)
         return batch
 
     def _change_border(self, batch: Tensor, rng: np.random.Generator) -> Tensor:

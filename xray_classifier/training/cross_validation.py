@@ -68,6 +68,7 @@ def cross_validate(
     seed: int,
     folds: int = FOLDS,
     patients: dict[str, str] | None = None,
+    full: Path | None = None,
 ) -> Path:
     """Train a model for each fold and write what it answers to the fold's patients.
 
@@ -80,6 +81,7 @@ def cross_validate(
         seed: of the first fold; each next one has the next.
         folds: how many.
         patients: as in `find_samples`.
+        full: as for `train`.
 
     Returns:
         The path of `out_of_fold.csv`.
@@ -97,7 +99,7 @@ def cross_validate(
         folder = out / f"fold-{number}"
         table = folder / "answers.csv"
         if not table.exists():
-            classifier = _train_fold(recipe, training, validation, folder, seed + number)
+            classifier = _train_fold(recipe, training, validation, folder, seed + number, full)
             _write(table, evaluate(validation, classifier), number)
         tables.append(table)
     energies = energies_of(samples)
@@ -161,9 +163,10 @@ def _train_fold(
     validation: Sequence[Sample],
     folder: Path,
     seed: int,
+    full: Path | None,
 ) -> Classifier:
-    run = {"recipe_name": recipe.name, **describe_run(training, validation, seed)}
-    checkpoints = fit(recipe, training, validation, folder / "checkpoint", run)
+    run = {"recipe_name": recipe.name, **describe_run(training, validation, seed, full)}
+    checkpoints = fit(recipe, training, validation, folder / "checkpoint", run, full)
     _, model = finish(recipe, checkpoints)
     target = folder / f"{recipe.name}.keras"
     spec = ModelSpec(recipe.name, recipe.title, target.name, answers=recipe.answers)

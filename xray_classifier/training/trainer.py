@@ -20,7 +20,7 @@ import tensorflow as tf
 from PIL import Image
 
 import xray_classifier
-from xray_classifier.data.datasets import Sample, find_samples, select
+from xray_classifier.data.datasets import Sample, find_partners, find_samples, select
 from xray_classifier.data.splits import SPLIT_SEED, fingerprint, part_of, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation import plots
@@ -35,6 +35,7 @@ from xray_classifier.training.training_images import (
     balanced_class_weights,
     count_labels,
     load_images,
+    load_sharper,
 )
 
 
@@ -45,6 +46,7 @@ def train(
     seed: int,
     patients: dict[str, str] | None = None,
     images: int | None = None,
+    full: Path | None = None,
 ) -> Path:
     """Train a model; write model, JSON, history table and history plot to `out`.
 
@@ -59,6 +61,8 @@ def train(
         patients: as in `find_samples`.
         images: about so many of those to train on, and as large a part of those to validate on,
             for a quick try; all if None.
+        full: a folder with some of the radiographs at full resolution, under the same names: half
+            of the time they are shown instead.
 
     Returns:
         The path of the model file.
@@ -81,8 +85,8 @@ def train(
         raise DatasetError(
             f"{data} has too few patients to hold some back for validation. Add radiographs."
         )
-    run = {"recipe_name": recipe.name, **describe_run(training, validation, seed)}
-    checkpoints = fit(recipe, training, validation, out / "checkpoint", run)
+    run = {"recipe_name": recipe.name, **describe_run(training, validation, seed, full)}
+    checkpoints = fit(recipe, training, validation, out / "checkpoint", run, full)
     _write_history(checkpoints.history, out)
     epoch, model = finish(recipe, checkpoints)
     _check_converged(checkpoints.history[epoch - 1], epoch)
@@ -94,7 +98,10 @@ def train(
 
 
 def describe_run(
-    training: Sequence[Sample], validation: Sequence[Sample], seed: int
+    training: Sequence[Sample],
+    validation: Sequence[Sample],
+    seed: int,
+    full: Path | None = None,
 ) -> dict[str, Any]:
     """State what a run is made of, as it is stored in the model's JSON."""
     return {
@@ -104,6 +111,7 @@ def describe_run(
         "validation_images": count_labels(validation),
         "training_sha256": fingerprint(training),
         "validation_sha256": fingerprint(validation),
+        "at_full_resolution": len(find_partners(training, full)) if full else 0,
     }
 
 
@@ -113,8 +121,9 @@ def fit(
     validation: Sequence[Sample],
     folder: Path,
     run: dict[str, Any],
+    full: Path | None = None,
 ) -> Checkpoints:
-    """Run a recipe to its end, from where the checkpoints in `folder` left it."""
+    """Run a recipe to its end, from where the checkpoints in `folder` left it; else as `train`."""
     keras.utils.set_random_seed(run["seed"])
     companions = recipe.callbacks()
     checkpoints = Checkpoints(folder, run, companions)
@@ -127,6 +136,7 @@ def fit(
         seed=run["seed"],
         epoch=done,
         class_weights=balanced_class_weights(training),
+        sharper=load_sharper(training, full, recipe),
     )
     with strategy().scope():
         model = checkpoints.load(done) if done else recipe.build(len(batches))

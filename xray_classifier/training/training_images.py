@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -12,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from xray_classifier.data.datasets import Sample, read_image
+from xray_classifier.data.datasets import Sample, find_partners, read_image
 from xray_classifier.errors import DatasetError, UnreadableImageError
 from xray_classifier.evaluation import plots
 from xray_classifier.imaging.preprocessing import SIDE, Tensor, resize, scale
@@ -21,6 +22,9 @@ from xray_classifier.inputs.decoding import decode
 from xray_classifier.labels import LABELS
 from xray_classifier.progress import track
 from xray_classifier.training.recipes import Recipe
+
+SHARPER_CHANCE = 0.5
+"""Of an image of which a sharper copy is there, in an epoch."""
 
 SHOWN = 20
 """Images in a picture of what the network sees."""
@@ -37,6 +41,8 @@ class Batches(keras.utils.PyDataset):
             batches that an uninterrupted one would; None keeps order and images as they are.
         epoch: where the count starts; Keras counts on once before the first epoch, resumed or not.
         class_weights: of an image, by its label; all are alike without.
+        sharper: some of the images at full resolution, reduced to the same size, by their
+            positions; shown in place of the others half of the time.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class Batches(keras.utils.PyDataset):
         seed: int | None = None,
         epoch: int = 0,
         class_weights: dict[int, float] | None = None,
+        sharper: dict[int, NDArray[np.uint8]] | None = None,
     ) -> None:
         super().__init__()
         self.images = images
@@ -54,6 +61,7 @@ class Batches(keras.utils.PyDataset):
         self.recipe = recipe
         self.seed = seed
         self.epoch = epoch
+        self.sharper = sharper or {}
         by_label = class_weights or {0: 1.0, 1: 1.0}
         self.weights = np.array([by_label[int(label)] for label in targets[:, 0]], np.float32)
 
@@ -63,10 +71,14 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[Tensor, NDArray[np.float32], NDArray[np.float32]]:
         size = self.recipe.batch_size
         chosen = self._order()[index * size : (index + 1) * size]
-        batch, targets = scale(self.images[chosen]), self.targets[chosen]
-        if self.seed is not None:
-            rng = np.random.default_rng([self.seed, self.epoch, index])
-            batch = self.recipe.augment(batch, targets[:, 0], rng)
+        images, targets = self.images[chosen], self.targets[chosen]
+        if self.seed is None:
+            return scale(images), targets, self.weights[chosen]
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        if self.sharper:
+            for place in np.flatnonzero(rng.random(len(chosen)) < SHARPER_CHANCE):
+                images[place] = self.sharper.get(int(chosen[place]), images[place])
+        batch = self.recipe.augment(scale(images), targets[:, 0], rng)
         return batch, targets, self.weights[chosen]
 
     def on_epoch_end(self) -> None:
@@ -77,6 +89,25 @@ class Batches(keras.utils.PyDataset):
         if self.seed is None:
             return np.arange(len(self.images))
         return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.images))
+
+
+def load_sharper(
+    samples: Sequence[Sample], full: Path | None, recipe: Recipe
+) -> dict[int, NDArray[np.uint8]]:
+    """Load those of the radiographs that a folder holds at full resolution, as `load_images` does.
+
+    Returns:
+        Images of shape (500 / pool, 500 / pool), uint8, by the positions of the radiographs.
+
+    Raises:
+        DatasetError: a file cannot be read, or cannot be told from another one of its name.
+    """
+    partners = find_partners(samples, full) if full else {}
+    positions = [place for place, one in enumerate(samples) if one.path.name in partners]
+    found = [
+        replace(samples[place], path=partners[samples[place].path.name]) for place in positions
+    ]
+    return dict(zip(positions, load_images(found, recipe)[0], strict=True))
 
 
 def load_images(
