@@ -115,7 +115,7 @@ def test_a_batch_of_one_class_lends_within_it(monkeypatch: pytest.MonkeyPatch) -
 
 SHARES = {
     "paste_text": 0.3,
-    "swap_border": 0.5,
+    "swap_border": 0.7,
     "erase_border": 0.15,
     "adjust_gamma": 1.0,
     "shift_grey": 1.0,

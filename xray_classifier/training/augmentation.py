@@ -101,7 +101,7 @@ class DefaultAugmentation:
 
     rendering_chance: float = 0.6
     rendering_of_other_class: float = 0.75
-    rendering_log_gain: Range = (-0.4, 0.4)
+    rendering_log_gain: Range = (-0.2, 0.2)
     rotation_degrees: Range = (-10.0, 10.0)
     log_zoom_per_axis: Range = (-0.165, 0.165)
     shift_per_axis: Range = (-0.04, 0.04)
@@ -113,7 +113,7 @@ class DefaultAugmentation:
     log_gamma: Range = (-0.4, 0.4)
     brightness: Range = (-0.12, 0.12)
     contrast: Range = (0.7, 1.3)
-    machine_chance: float = 0.2
+    machine_chance: float = 0.1
     shade_strength: float = 0.15
     jpeg_quality: tuple[int, int] = (15, 89)
     resolution: tuple[int, int] = (90, 219)
