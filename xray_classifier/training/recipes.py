@@ -33,7 +33,7 @@ DEFAULT_EPOCHS = 6
 Measure = TypeVar("Measure", bound=Callable[[Any, Any], Any])
 
 SMOOTHING = 0.04
-ETIOLOGY_WEIGHT = 0.3
+ETIOLOGY_WEIGHT = 0.6
 UNKNOWN = -1.0
 """In place of an etiology that the file's name does not tell."""
 
