@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.support.dicom_files import IDENTIFIER, NAME, dicom
 from tests.support.drawn_reports import FILE_NAME, REJECTION, RESULT, SPEC
+from tests.support.etiologies import PICTURES, two_answer_classifier
 from tests.support.pictures import encoded, gradient
 from xray_classifier.app import export as export_page
 from xray_classifier.app import one_image
@@ -26,6 +27,7 @@ from xray_classifier.batch.queue import Queue
 from xray_classifier.batch.scoring import score_source
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
 from xray_classifier.imaging.radiograph import Radiograph
+from xray_classifier.inference.etiology import NO_PROOF
 from xray_classifier.inference.heatmap import Explainer
 from xray_classifier.inference.pipeline import Result, classify
 from xray_classifier.inputs.sources import Source
@@ -198,6 +200,27 @@ def test_pdf_of_many_lists_all_and_shows_what_could_be_read(bundle: Callable[...
 def test_pdf_of_many_bears_file_names_where_they_are_wanted(bundle: Callable[..., bytes]) -> None:
     _, *reports = text_of(bundle(".pdf", [1, 2], named=True))
     assert [name in text for name, text in zip(FILES, reports, strict=False)] == [True, True]
+
+
+def test_pdf_of_many_lists_what_a_pneumonia_looks_like(
+    bundle: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = two_answer_classifier()
+    monkeypatch.setattr(export_page, "shared_classifier", lambda *_: classifier)
+    queue = queue_of(PICTURES, classifier)
+    made = export_page.bundle_bytes(
+        ".pdf", [1, 2, 4], named=False, queue=lambda: queue, model="second"
+    )
+    first, bacterial, viral, normal = (" ".join(text.split()) for text in text_of(made))
+    assert NO_PROOF in first
+    assert first.count("If so, it looks") == 3
+    assert "If so, it looks viral 88.1 %." in first
+    assert "looks like a bacterial one rather than a viral one: 93.5 %." in bacterial
+    assert "looks like a viral one rather than a bacterial one: 88.1 %." in viral
+    assert NO_PROOF not in normal
+    plain = " ".join(text_of(bundle(".pdf", [1, 2], named=False)))
+    assert NO_PROOF not in plain
+    assert "it looks" not in plain
 
 
 def test_zip_of_many_holds_reports_on_the_dicom_files_alone(bundle: Callable[..., bytes]) -> None:

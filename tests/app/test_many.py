@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.support.etiologies import PICTURES, two_answer_classifier
 from tests.support.pictures import encoded, zipped
 from tests.support.rendered_page import unpack
 from tests.support.stand_ins import find_no_model
 from xray_classifier.app import many, one_image
+from xray_classifier.app.verdict import ETIOLOGY
 from xray_classifier.batch.scoring import score_source
+from xray_classifier.inference.etiology import NO_PROOF
 from xray_classifier.inference.pipeline import Result, classify_radiograph
 from xray_classifier.inputs.sources import Source
 from xray_classifier.models import loading
@@ -90,6 +93,34 @@ def test_warnings_are_written_as_sentences(page: AppTest) -> None:
     upload(page, file("a.png", 0), file("b.png", 100))
     (warned,) = [text for text in column(page, "remarks") if text]
     assert str(warned).startswith("This chest looks unlike those of the children")
+
+
+def test_second_answer_has_a_column_where_the_model_tells_it(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: two_answer_classifier())
+    upload(page, *(file(f"{name}.png", picture) for name, picture in PICTURES.items()))
+    told = {
+        str(name).removesuffix(".png"): said
+        for name, said in zip(column(page, "file"), column(page, "etiology"), strict=True)
+    }
+    assert told == {
+        "bacterial": "bacterial 93.5 %",
+        "viral": "viral 88.1 %",
+        "uncertain": "uncertain (bacterial 56.4 %)",
+        "normal": "",
+    }
+    assert f"Bacterial or viral: {NO_PROOF}" in [element.value for element in page.caption]
+    open_case(page, 1)
+    assert ETIOLOGY in [fold.label for fold in page.expander]
+
+
+def test_table_has_no_column_for_a_second_answer_that_no_study_has(page: AppTest) -> None:
+    upload(page, *FOUR)
+    assert list(page.dataframe[0].value.columns) == [
+        *("open", "image", "verdict", "probability", "remarks", "file")
+    ]
+    assert not [element for element in page.caption if "acterial" in element.value]
 
 
 def test_probability_never_looks_like_a_certainty(

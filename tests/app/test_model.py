@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.support.etiologies import FACTS, FIGURES
 from tests.support.processes import printed
 from tests.support.recorded import POINT_FIGURES, RENDERING, SUMMARY
 from xray_classifier.app import model
 from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.inference.etiology import NO_PROOF
 from xray_classifier.models import gate, loading
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import ModelSpec
@@ -255,3 +257,16 @@ def test_damaged_report_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "read_report", fail)
     page = drawn("default")
     assert page.error[0].value == "stress/tiny.json is not valid JSON."
+
+
+def test_second_answer_is_told_with_how_often_it_is_right(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    results = {"chest_xray/test": replace(MEASURED, bacterial_or_viral=FIGURES)}
+    assert "acterial" not in texts(shown(monkeypatch, tmp_path, results))
+    spec = replace(SPEC, results=results, etiology=FACTS)
+    monkeypatch.setattr(loading, "read_facts", lambda name: spec)
+    (told,) = (each.value for each in drawn("tiny").markdown if "acterial" in each.value)
+    assert told.startswith("**Bacterial or viral.** Under a verdict of pneumonia")
+    assert "82.0 % (78.0 % to 86.0 %) of 390 pneumonias of the official test set" in told
+    assert told.endswith(NO_PROOF)

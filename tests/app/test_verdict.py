@@ -12,9 +12,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.support.drawn_reports import INVALID, RESULT
+from tests.support.etiologies import FACTS, answered
 from tests.support.recorded import POINT_FIGURES, SUMMARY
 from tests.support.stand_ins import pointed_classifier
-from xray_classifier.app.verdict import UNMEASURED, links_to_more, measured, notes_on_numbers
+from xray_classifier.app.verdict import (
+    ETIOLOGY,
+    UNMEASURED,
+    links_to_more,
+    measured,
+    notes_on_numbers,
+)
+from xray_classifier.inference.etiology import NO_PROOF, etiology_evidence, etiology_sentence
 from xray_classifier.inference.warnings import NO_DIAGNOSIS, WARNINGS
 from xray_classifier.models import loading
 from xray_classifier.models.operating_point import OperatingPoint
@@ -153,3 +161,38 @@ def test_out_of_fold_figures_stand_in_until_the_test_set_is_met() -> None:
     spec = pointed_classifier().spec
     point = replace(spec.point("screening"), out_of_fold=POINT_FIGURES)
     assert "Measured out of fold, where it was fitted" in notes_on_numbers(point, spec)[0]
+
+
+TELLING = ModelSpec("m", "M", "m.keras", etiology=FACTS)
+
+
+@pytest.mark.parametrize(
+    ("etiology", "bacterial"), [("bacterial", 0.87), ("viral", 0.1), ("uncertain", 0.6)]
+)
+def test_second_answer_is_folded_away_under_a_pneumonia(etiology: str, bacterial: float) -> None:
+    page = drawn(answered(etiology, bacterial), TELLING)
+    assert [fold.label for fold in page.expander] == ["What this number means", ETIOLOGY]
+    fold = page.expander[1]
+    assert not fold.proto.expanded
+    said = [element.value for element in fold.markdown]
+    assert said == [etiology_sentence(etiology, bacterial), f"**{NO_PROOF}**"]
+    assert [element.value for element in fold.caption] == [etiology_evidence(FACTS)]
+    (header,) = page.header
+    assert header.value == "Pneumonia 97.3 %"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        answered(None, None),
+        answered(None, 0.9),
+        replace(NORMAL, operating_point="fixed", bacterial=0.9),
+        replace(RESULT, verdict="uncertain", bacterial=0.9),
+        replace(INVALID, bacterial=0.9),
+    ],
+)
+def test_nothing_is_said_of_bacteria_where_it_is_not_told(result: Result) -> None:
+    for spec in (TELLING, replace(TELLING, etiology=None)):
+        page = drawn(result, spec)
+        assert [fold.label for fold in page.expander] == ["What this number means"]
+        assert "bacterial" not in str(page.main)

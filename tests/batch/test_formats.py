@@ -20,7 +20,8 @@ OK = Row("d/a.png", "ok", 0.9731, "pneumonia", 0.5, "tiny", warnings=("colour", 
 OK = replace(OK, operating_point="balanced", post_test_probability=0.5)
 BAD = Row("d/b.png", "unreadable", None, None, 0.5, "tiny", "The file is empty.")
 FIELDS = ["file", "status", "probability", "verdict", "threshold", "model", "message", "warnings"]
-FIELDS += ["operating_point", "post_test_probability"]
+FIELDS += ["operating_point", "post_test_probability", "etiology", "bacterial_probability"]
+TOLD = replace(OK, etiology="bacterial", bacterial_probability=0.87)
 
 AWKWARD = [
     "two\nlines.png",
@@ -70,6 +71,8 @@ def test_json_line_has_exactly_the_fields_of_the_contract() -> None:
         "warnings": ["colour", "small"],
         "operating_point": "balanced",
         "post_test_probability": 0.5,
+        "etiology": None,
+        "bacterial_probability": None,
     }
     assert json.loads(bad) == {
         "file": "d/b.png",
@@ -82,6 +85,8 @@ def test_json_line_has_exactly_the_fields_of_the_contract() -> None:
         "warnings": [],
         "operating_point": "",
         "post_test_probability": None,
+        "etiology": None,
+        "bacterial_probability": None,
     }
 
 
@@ -110,7 +115,7 @@ def test_csv_has_a_heading_and_the_fields_of_the_contract() -> None:
             FIELDS,
             [
                 *("d/a.png", "ok", "0.9731", "pneumonia", "0.5", "tiny", "", "colour;small"),
-                *("balanced", "0.5"),
+                *("balanced", "0.5", "", ""),
             ],
             strict=True,
         )
@@ -142,15 +147,23 @@ def test_csv_of_cases_has_their_numbers_and_no_file_names() -> None:
     assert OK.file not in written
     first, second = csv.DictReader(io.StringIO(written, newline=""))
     (in_csv,) = parsed(OK)
-    assert first == {"study": "1"} | {k: v for k, v in in_csv.items() if k != "file"}
+    left_out = ("file", "etiology", "bacterial_probability")
+    assert first == {"study": "1"} | {k: v for k, v in in_csv.items() if k not in left_out}
     assert (second["study"], second["status"]) == ("2", BAD.status)
 
 
 def test_csv_of_cases_has_file_names_if_asked() -> None:
-    written = csv_of_cases({7: OK}, file_names=True)
+    written = csv_of_cases({7: TOLD}, file_names=True)
     (line,) = csv.DictReader(io.StringIO(written, newline=""))
-    (in_csv,) = parsed(OK)
+    (in_csv,) = parsed(TOLD)
     assert line == {"study": "7"} | in_csv
+
+
+def test_csv_of_cases_has_the_etiology_if_a_case_has_one() -> None:
+    written = csv_of_cases({1: OK, 2: TOLD})
+    first, second = csv.DictReader(io.StringIO(written, newline=""))
+    assert (first["etiology"], first["bacterial_probability"]) == ("", "")
+    assert (second["etiology"], second["bacterial_probability"]) == ("bacterial", "0.87")
 
 
 def test_table_shows_verdict_probability_and_file() -> None:
@@ -181,3 +194,28 @@ def test_table_keeps_each_file_on_one_line_that_can_be_printed(name: str) -> Non
 def test_table_never_mistakes_one_name_for_another() -> None:
     shown = {text("table", replace(OK, file=name)) for name in ("a\nb", r"a\nb")}
     assert len(shown) == 2
+
+
+@pytest.mark.parametrize(
+    ("etiology", "bacterial", "remark"),
+    [
+        ("bacterial", 0.87, "if so, bacterial 87.0 %"),
+        ("viral", 0.1, "if so, viral 90.0 %"),
+        ("uncertain", 0.6, "if so, uncertain (bacterial 60.0 %)"),
+    ],
+)
+def test_table_shows_the_etiology_before_the_warnings(
+    etiology: str, bacterial: float, remark: str
+) -> None:
+    row = replace(OK, etiology=etiology, bacterial_probability=bacterial)
+    assert text("table", row).splitlines()[1].endswith(f"d/a.png  ({remark}, colour, small)")
+    row = replace(row, warnings=())
+    assert text("table", row).splitlines()[1].endswith(f"d/a.png  ({remark})")
+
+
+def test_etiology_comes_back_from_json_and_csv() -> None:
+    (line, _) = next(json_lines([TOLD]))
+    assert json.loads(line)["etiology"] == "bacterial"
+    assert json.loads(line)["bacterial_probability"] == 0.87
+    (row,) = parsed(TOLD)
+    assert (row["etiology"], row["bacterial_probability"]) == ("bacterial", "0.87")

@@ -9,6 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.support.etiologies import (
+    CHANCES,
+    FACTS,
+    PICTURES,
+    TWO_ANSWERS,
+    two_answer_classifier,
+)
 from tests.support.pictures import encoded
 from xray_classifier.batch import job
 from xray_classifier.batch.job import (
@@ -59,6 +66,8 @@ def test_columns_are_the_fields_of_a_row() -> None:
     assert types["file"] == types["verdict"] == pa.string()
     assert types["probability"] == types["threshold"] == pa.float64()
     assert types["warnings"] == pa.list_(pa.string())
+    assert types["etiology"] == pa.string()
+    assert types["bacterial_probability"] == pa.float64()
 
 
 @pytest.mark.parametrize("use_gate", [True, False])
@@ -102,6 +111,25 @@ def test_name_that_is_no_text_is_escaped(scorer: type[Scorer], archive: Path) ->
 
 def test_table_without_rows_has_the_columns() -> None:
     assert to_table([]).schema.equals(ROWS)
+
+
+def test_etiology_stands_in_its_columns_and_is_null_where_there_is_none(
+    scorer: type[Scorer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, picture in PICTURES.items():
+        (tmp_path / f"{name}.png").write_bytes(picture)
+    batch = batch_of(*(str(tmp_path / f"{name}.png") for name in PICTURES))
+    plain = scorer(PredictionJob("tiny"))(batch)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: two_answer_classifier())
+    told = scorer(PredictionJob("second"))(batch)
+    assert told["etiology"].to_pylist() == ["bacterial", "viral", "uncertain", None]
+    assert told["bacterial_probability"].to_pylist() == [
+        *(pytest.approx(CHANCES[name], abs=1e-5) for name in ("bacterial", "viral", "uncertain")),
+        None,
+    ]
+    for column in ("etiology", "bacterial_probability"):
+        assert plain[column].to_pylist() == [None] * 4
+    assert plain.schema.equals(told.schema)
 
 
 # In another process
@@ -158,6 +186,17 @@ def test_another_threshold_is_another_job(tmp_path: Path, tiny_classifier: Class
         facts.append(describe_job(PredictionJob(str(tmp_path / "tiny.keras"))))
     assert facts[0].pop("classifier") != facts[1].pop("classifier")
     assert facts[0] == facts[1]
+
+
+def test_another_band_of_the_second_answer_is_another_job(tmp_path: Path) -> None:
+    from xray_classifier.models.spec import write_spec
+
+    facts = []
+    for etiology in (FACTS, replace(FACTS, low=0.3), None):
+        write_spec(replace(TWO_ANSWERS, etiology=etiology), tmp_path / "second.json")
+        facts.append(describe_job(PredictionJob(str(tmp_path / "second.keras")))["classifier"])
+    assert facts[0] != facts[1]
+    assert facts[0] != facts[2]
 
 
 def test_model_without_description_is_known_by_its_hash(tmp_path: Path) -> None:

@@ -137,3 +137,9 @@ def test_remarks_are_the_reason_and_the_warnings() -> None:
     assert Case(1, replace(warned, message="It is white.", warnings=()), "").remarks == (
         "It is white."
     )
+
+
+def test_etiology_is_what_the_row_has_and_else_empty() -> None:
+    told = replace(row("a"), etiology="viral", bacterial_probability=0.1)
+    assert Case(1, told, "").etiology == "viral 90.0 %"
+    assert Case(1, row("a"), "").etiology == ""

@@ -19,7 +19,11 @@ from xray_classifier.batch.resumable_run import ArchiveRun, count_verdicts
 from xray_classifier.batch.scoring import Row
 from xray_classifier.errors import DatasetError
 
-RUN = {"paths": ["archive"], "classifier": {"sha256": "ab", "threshold": 0.5}}
+RUN = {
+    "paths": ["archive"],
+    "columns": ["file", "verdict"],
+    "classifier": {"sha256": "ab", "threshold": 0.5},
+}
 NAMES = [f"archive/{number:02}.png" for number in range(23)]
 
 
@@ -260,6 +264,10 @@ def test_killed_run_is_whole_after_the_next(point: str, left: list[str], tmp_pat
         (RUN | {"classifier": {"sha256": "ab", "threshold": 0.4}}, "threshold was 0.5, is 0.4"),
         (RUN | {"classifier": {"sha256": "cd", "threshold": 0.5}}, "classifier.sha256 was ab, is"),
         (RUN | {"pretest": 0.1}, "pretest was None, is 0.1"),
+        (
+            RUN | {"columns": ["file", "verdict", "etiology"]},
+            r"columns was \['file', 'verdict'\], is \['file', 'verdict', 'etiology'\]",
+        ),
     ],
 )
 def test_rows_of_another_run_are_refused_and_kept(

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.support.dicom_files import dicom
+from tests.support.etiologies import CHANCES, PICTURES, two_answer_classifier
 from tests.support.pictures import encoded, gradient, zipped
 from tests.support.stand_ins import pointed_classifier
 from xray_classifier.batch.scoring import AHEAD, Row, score, score_source
@@ -48,6 +50,8 @@ def test_row_has_the_fields_of_the_contract() -> None:
         "warnings",
         "operating_point",
         "post_test_probability",
+        "etiology",
+        "bacterial_probability",
     ]
 
 
@@ -335,3 +339,46 @@ def test_unknown_operating_point_stops_before_the_first_file(
 ) -> None:
     with pytest.raises(ModelUnavailableError, match="no operating point 'keen'; it has: fixed"):
         next(score({"a": Path("a")}, tiny_classifier, None, Choices("keen")))
+
+
+# The second answer
+
+
+def told(classifier: Classifier, gate: Gate | None = None, use_gate: bool = True) -> dict[str, Row]:
+    """What is made of the four pictures, and of a white one."""
+    files = {**PICTURES, "white": encoded(np.full((40, 50), 255, np.uint8))}
+    sources = ((name, partial(bytes, data)) for name, data in files.items())
+    choices = Choices(use_gate=use_gate)
+    rows = (score_source(Source(*each), classifier, gate, choices)[0] for each in sources)
+    return {row.file: row for row in rows}
+
+
+def test_etiology_and_its_probability_are_those_of_the_page() -> None:
+    rows = told(two_answer_classifier())
+    for name in ("bacterial", "viral", "uncertain"):
+        assert (rows[name].verdict, rows[name].etiology) == ("pneumonia", name)
+        assert rows[name].bacterial_probability == pytest.approx(CHANCES[name], abs=1e-5)
+    assert rows["normal"].verdict == "normal"
+    assert (rows["normal"].etiology, rows["normal"].bacterial_probability) == (None, None)
+
+
+@pytest.mark.parametrize("use_gate", [True, False])
+def test_what_the_gate_rejects_has_no_etiology(use_gate: bool, tiny_gate: Gate) -> None:
+    row = told(two_answer_classifier(), tiny_gate, use_gate)["white"]
+    assert row.status == ("rejected" if use_gate else "ok")
+    assert (row.etiology, row.bacterial_probability) == (None, None)
+
+
+def test_model_that_does_not_tell_leaves_the_columns_empty(tiny_classifier: Classifier) -> None:
+    for classifier in (tiny_classifier, two_answer_classifier(None)):
+        for row in told(classifier).values():
+            assert (row.etiology, row.bacterial_probability) == (None, None)
+
+
+def test_row_gives_the_result_back_with_its_etiology() -> None:
+    rows = told(two_answer_classifier())
+    for name, picture in PICTURES.items():
+        expected = classify(picture, two_answer_classifier())
+        result = rows[name].to_result(expected.image, expected.runtime)
+        assert result.etiology == expected.etiology
+        assert result.bacterial == (expected.bacterial if expected.etiology else None)

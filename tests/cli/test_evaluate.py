@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.support.commands import Captured, flat, said
+from tests.support.etiologies import two_answer_classifier
 from tests.support.recorded import EXPLANATION
 from xray_classifier.cli.main import main
 from xray_classifier.data.splits import fingerprint
@@ -21,6 +22,7 @@ from xray_classifier.evaluation import ledger, saliency_checks
 from xray_classifier.evaluation.evaluate import HOLDOUT, samples_of_split
 from xray_classifier.evaluation.stress import BORDER_ALONE, PERTURBATIONS
 from xray_classifier.model_card import readme as reporting
+from xray_classifier.models import loading
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.spec import read_spec, write_spec
 from xray_classifier.records.checks import OTHER_RENDERING, ExplanationReport
@@ -72,6 +74,30 @@ def test_evaluation_prints_figures_and_writes_files(
         "roc.png",
         "grid.png",
     }
+
+
+def test_evaluation_measures_the_second_answer_of_a_model_that_tells_it(
+    drawn: Path,
+    models: Path,
+    few_resamples: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    for number, grey in ((11, 220), (12, 140)):  # sigmoid(8 * grey / 255 - 4) = .95, .60
+        flat(drawn / f"test/PNEUMONIA/person{number}_bacteria_1.png", grey)
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: two_answer_classifier())
+    out = tmp_path / "results"
+    assert main(["evaluate", "second", "--data", str(drawn), "--out", str(out)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "bacterial" in line]
+    # the viral ones, of greys 135 and 155, have .56 and .70; .65 is the threshold, .75 the band's
+    assert line.startswith("bacterial or viral, 4 pneumonias (2 bacterial) of 4 patients: AUC 0.75")
+    assert "accuracy 0.5000 (" in line
+    assert "undecided 0.7500 (" in line
+    assert "decided_right 1.0000 (" in line
+    found = read_record(out / "metrics.json", EvaluationReport).bacterial_or_viral
+    assert found is not None
+    assert (found.images, found.auc.value) == (4, 0.75)
 
 
 def test_evaluation_without_a_rendering_score_leaves_its_figures_out(

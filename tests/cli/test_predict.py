@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 from tests.support.commands import Captured, flat, said
+from tests.support.etiologies import FACTS, PICTURES, two_answer_classifier
 from tests.support.pictures import encoded, gradient, zipped
 from tests.support.stand_ins import pointed_classifier, tiny_model
 from xray_classifier import progress
 from xray_classifier.cli.main import main
 from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.inference.etiology import NO_PROOF, etiology_evidence
 from xray_classifier.inputs import sources, zip_archive
 from xray_classifier.models import gate, loading
 from xray_classifier.models.classifier import Classifier
@@ -70,6 +72,8 @@ def test_rows_have_exactly_the_fields_and_types_of_the_contract(
         "warnings": [],
         "operating_point": "fixed",
         "post_test_probability": None,
+        "etiology": None,
+        "bacterial_probability": None,
     }
     assert ill == normal | {
         "file": "dir/a.png",
@@ -293,3 +297,32 @@ def test_missing_gate_stops_predict(
     monkeypatch.setattr(gate, "load_gate", missing)
     assert main(["predict", str(flat(tmp_path / "a.png", 90))]) == 2
     assert "error: The gate is missing." in capsys.readouterr().err
+
+
+def test_model_that_tells_bacterial_from_viral_fills_its_columns_and_says_what_they_are_worth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: two_answer_classifier())
+    for name, picture in PICTURES.items():
+        (tmp_path / f"{name}.png").write_bytes(picture)
+    assert main(["predict", str(tmp_path), "--format", "csv"]) == 0
+    written = capsys.readouterr()
+    rows = {Path(row["file"]).stem: row for row in csv.DictReader(io.StringIO(written.out))}
+    assert {name: row["etiology"] for name, row in rows.items()} == {
+        **{name: name for name in ("bacterial", "viral", "uncertain")},
+        "normal": "",
+    }
+    assert rows["normal"]["bacterial_probability"] == ""
+    assert f"note: bacterial or viral: {NO_PROOF} {etiology_evidence(FACTS)}\n" in written.err
+    assert main(["predict", str(tmp_path / "viral.png")]) == 0
+    (_, line) = capsys.readouterr().out.splitlines()
+    assert line.endswith("viral.png  (if so, viral 88.1 %)")
+
+
+def test_other_models_have_no_note_on_bacteria(
+    here: Path, tiny: Classifier, capsys: Captured
+) -> None:
+    assert main(["predict", "dir"]) == 0
+    written = capsys.readouterr()
+    assert "bacterial" not in written.out + written.err
+    assert "if so" not in written.out

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.etiologies import FACTS
 from tests.support.stand_ins import pointed_classifier
 from xray_classifier.data.datasets import Sample
 from xray_classifier.evaluation.error_analysis import (
     against,
+    bacterial_or_viral,
     by_etiology,
     byte_size_auc,
     curves,
@@ -110,3 +113,64 @@ def test_review_answers_everything(evaluation: Evaluation, tiny_gate: Gate) -> N
     assert found.gate == rejections(evaluation, tiny_gate)
     assert found.errors == errors(evaluation)
     assert found.curves == curves(evaluation)
+
+
+# The second answer
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Evaluation:
+    """Two normals; four bacterial pneumonias of three patients, three viral; one of neither."""
+    kinds = ["", "", *["bacteria"] * 4, *["virus"] * 3, ""]
+    bacterial = np.array([0.99, 0.01, 0.9, 0.8, 0.7, 0.3, 0.1, 0.2, 0.78, 0.5])
+    patients = ["n1", "n2", "b1", "b1", "b2", "b3", "v1", "v2", "v3", "x"]
+    samples = [
+        Sample(tmp_path / f"p{n}_{kind}_{n}.png", int(n > 1), "test", patient)
+        for n, (kind, patient) in enumerate(zip(kinds, patients, strict=True))
+    ]
+    return Evaluation(samples, np.full(10, 0.9), 0.5, bacterial)
+
+
+def test_second_answer_is_measured_on_pneumonias_of_known_etiology(second: Evaluation) -> None:
+    found = bacterial_or_viral(second, FACTS)  # threshold .65, band from .4 to .75
+    assert found is not None
+    assert (found.images, found.bacterial, found.patients) == (7, 4, 6)
+    assert found.auc.value == pytest.approx(10 / 12)  # .7 and .3 below .78, .3 above .1 and .2
+    assert found.point.accuracy.value == pytest.approx(5 / 7)
+    assert found.point.sensitivity.value == pytest.approx(3 / 4)
+    assert found.point.specificity.value == pytest.approx(2 / 3)
+    assert found.point.undecided.value == pytest.approx(1 / 7)
+    assert found.point.decided_right.value == pytest.approx(4 / 6)
+    for figure in (found.auc, found.point.accuracy):
+        assert 0 <= figure.low < figure.value < figure.high <= 1
+
+
+def test_second_answer_does_not_depend_on_the_first(second: Evaluation) -> None:
+    missed = replace(second, probabilities=np.full(10, 0.1))
+    assert bacterial_or_viral(missed, FACTS) == bacterial_or_viral(second, FACTS)
+
+
+def test_second_answer_is_not_measured_where_it_is_not_told(
+    second: Evaluation, evaluation: Evaluation
+) -> None:
+    assert bacterial_or_viral(second, None) is None
+    assert bacterial_or_viral(evaluation, FACTS) is None  # the model has one answer
+    assert second.bacterial is not None
+    for left_out in ("bacteria", "virus"):
+        kept = [n for n, one in enumerate(second.samples) if left_out not in one.path.name]
+        part = Evaluation(
+            [second.samples[n] for n in kept], np.full(len(kept), 0.9), 0.5, second.bacterial[kept]
+        )
+        assert bacterial_or_viral(part, FACTS) is None
+
+
+def test_review_measures_the_second_answer_of_a_model_that_tells_it(
+    evaluation: Evaluation, tiny_gate: Gate
+) -> None:
+    told = replace(evaluation, bacterial=np.array([0.5, 0.5, 0.5, 0.9, 0.3, 0.1]))
+    spec = pointed_classifier().spec
+    assert review(told, spec, tiny_gate).bacterial_or_viral is None
+    found = review(told, replace(spec, etiology=FACTS), tiny_gate).bacterial_or_viral
+    assert found == bacterial_or_viral(told, FACTS)
+    assert found is not None
+    assert (found.images, found.bacterial) == (3, 2)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.etiologies import FIGURES
 from tests.support.recorded import SUMMARY, trained
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.evaluation.ledger import LEDGER, describe, record
@@ -45,6 +46,22 @@ def test_description_counts_what_was_right_and_gives_intervals() -> None:
         "specificity  0.7500  (95 % interval over patients 0.6000 to 0.9000)",
         "auc          0.8124  (95 % interval over patients 0.7000 to 0.9000)",
     ]
+
+
+def test_description_of_the_second_answer_stands_in_a_line() -> None:
+    *before, last = describe(replace(SUMMARY, bacterial_or_viral=FIGURES)).splitlines()
+    assert before == describe(SUMMARY).splitlines()
+    assert last == (
+        "bacterial or viral, 390 pneumonias (242 bacterial) of 260 patients: AUC 0.8800 (0.8400 to "
+        "0.9200), accuracy 0.8200 (0.7800 to 0.8600), undecided 0.0500 (0.0100 to 0.0900), "
+        "decided_right 0.9900 (0.9800 to 1.0000)"
+    )
+
+
+def test_figures_of_the_second_answer_come_back_from_the_json(models: Path) -> None:
+    found = replace(SUMMARY, bacterial_or_viral=FIGURES)
+    record(SPEC, Path("some/chest_xray"), "holdout", found, models)
+    assert read_spec(models / "tiny.json").results == {"chest_xray/holdout": found}
 
 
 def test_figures_are_kept_in_the_models_json(models: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.dicom_files import dicom
+from tests.support.etiologies import CHANCES, PICTURES, two_answer_classifier
 from tests.support.pictures import encoded, gradient
 from tests.support.stand_ins import pointed_classifier
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
@@ -239,3 +240,50 @@ def test_pretest_probability_of_a_model_that_is_not_calibrated_is_refused(
 def test_rejected_image_has_no_post_test_probability(tiny_gate: Gate) -> None:
     result = classify(flat(255), pointed_classifier(), tiny_gate, Choices(pretest=0.1))
     assert (result.status, result.post_test_probability) == ("rejected", None)
+
+
+# The second answer
+
+
+@pytest.mark.parametrize("etiology", ["bacterial", "viral", "uncertain"])
+def test_pneumonia_gets_the_second_answer_worked_out_by_hand(etiology: str) -> None:
+    result = classify(PICTURES[etiology], two_answer_classifier())
+    assert (result.verdict, result.etiology) == ("pneumonia", etiology)
+    assert result.bacterial == pytest.approx(CHANCES[etiology], abs=1e-5)
+    assert isinstance(result.bacterial, float)
+
+
+def test_normal_has_no_etiology() -> None:
+    result = classify(PICTURES["normal"], two_answer_classifier())
+    assert (result.verdict, result.etiology) == ("normal", None)
+
+
+def test_uncertain_verdict_has_no_etiology() -> None:
+    second = two_answer_classifier()
+    point = replace(pointed_classifier().spec.points[0], low=0.0, high=1.0)
+    classifier = Classifier(second.network, replace(second.spec, operating_points=(point,)))
+    result = classify(PICTURES["bacterial"], classifier)
+    assert (result.verdict, result.etiology) == ("uncertain", None)
+
+
+def test_rejected_image_has_no_second_answer_and_one_that_is_not_valid_no_etiology(
+    tiny_gate: Gate,
+) -> None:
+    white, classifier = flat(255), two_answer_classifier()
+    result = classify(white, classifier, tiny_gate)
+    assert (result.status, result.bacterial, result.etiology) == ("rejected", None, None)
+    judged = classify(white, classifier, tiny_gate, Choices(use_gate=False))
+    assert (judged.verdict, judged.warnings) == ("pneumonia", ("not_valid",))
+    assert judged.etiology is None
+
+
+def test_second_answer_that_is_not_good_enough_is_never_shown() -> None:
+    result = classify(PICTURES["bacterial"], two_answer_classifier(None))
+    assert (result.verdict, result.etiology) == ("pneumonia", None)
+
+
+def test_second_answer_leaves_the_first_as_it_is(tiny_classifier: Classifier) -> None:
+    for picture in PICTURES.values():
+        one, two = (classify(picture, each) for each in (tiny_classifier, two_answer_classifier()))
+        assert (one.probability, one.verdict) == (two.probability, two.verdict)
+        assert (one.bacterial, one.etiology) == (None, None)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.etiologies import FACTS, FIGURES
 from tests.support.pictures import zipped
 from tests.support.recorded import trained
 from xray_classifier.errors import DatasetError
@@ -164,3 +165,27 @@ def test_onnx_file_is_named_with_how_near_its_answers_are(folder: Path) -> None:
     assert "on 321 radiographs no answer differs by more than 3.0e-06" in render_card(folder)
     write_spec(replace(spec, onnx=None), folder / "default.json")
     assert "ONNX" not in render_card(folder)
+
+
+def test_second_answer_has_its_part_of_the_card_if_the_model_tells_it(folder: Path) -> None:
+    path = folder / "default.json"
+    spec = replace(read_spec(path), etiology=None)
+    write_spec(spec, path)
+    assert "acterial or viral" not in render_card(folder)
+    found = replace(spec.results[TEST], bacterial_or_viral=FIGURES)
+    write_spec(replace(spec, etiology=FACTS, results=spec.results | {TEST: found}), path)
+    card = render_card(folder)
+    _, part = card.split("### Bacterial or viral\n\n")
+    part, _ = part.split("\n\n## 8. ")
+    assert "it assumes that 65.0 % of them are bacterial" in part
+    assert "from 40.0 % to 75.0 %" in part
+    assert "| out of fold | 3111 |" in part
+    assert "| **test** | 390 | 0.880 (0.840 to 0.920) | 82.0 % (78.0 % to 86.0 %) |" in part
+    assert "an accuracy of 90.7 % on the official test set" in part
+    assert "cannot prove the cause" in part
+    assert "| second output | probability that a pneumonia is a bacterial one |" in card
+    without = card.replace(card[card.index("### Bacterial or") : card.index("## 8. ")], "")
+    write_spec(spec, path)
+    assert "\n".join(line for line in without.splitlines() if "second output" not in line) == (
+        render_card(folder).rstrip("\n")
+    )

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.etiologies import FACTS
+from tests.support.etiologies import FIGURES as SECOND
 from tests.support.recorded import (
     CHANGE,
     EXPLANATION,
@@ -25,6 +27,7 @@ from xray_classifier.model_card.facts import (
     border_sentence,
     comparison_sentence,
     confusion_at,
+    etiology_sentence,
     figure_rows,
     frequencies_sentence,
     gate_rows,
@@ -231,3 +234,22 @@ def test_errors_are_counted_in_a_hundred_and_never_none(
     assert frequencies_sentence(figures, "of a made-up town") == (
         f"Of 100 healthy children of a made-up town, {said} (no verdict left uncertain)."
     )
+
+
+def test_second_answer_is_told_beside_what_others_report() -> None:
+    spec = replace(SPEC, etiology=FACTS)
+    text = etiology_sentence(spec)
+    assert "right on 83.0 % (81.0 % to 85.0 %) of 3,111 pneumonias out of fold, if it must" in text
+    assert "report 90.7 % for their network." in text
+    told = replace(SUMMARY, bacterial_or_viral=SECOND)
+    assert (
+        "out of fold and on 82.0 % (78.0 % to 86.0 %) of 390 pneumonias of the official test set, "
+        in etiology_sentence(replace(spec, results={TEST: told}))
+    )
+    assert etiology_sentence(replace(spec, results={TEST: SUMMARY})) == text
+
+
+def test_model_that_does_not_tell_bacterial_from_viral_has_no_sentence_on_it() -> None:
+    assert etiology_sentence(SPEC) == ""
+    told = replace(SUMMARY, bacterial_or_viral=SECOND)
+    assert etiology_sentence(replace(SPEC, results={TEST: told})) == ""

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.etiologies import FACTS
+from tests.support.etiologies import FIGURES as SECOND
 from tests.support.recorded import CALIBRATION, POINT_FIGURES, SUMMARY
 from tests.support.stand_ins import POINTS
 from xray_classifier.model_card import tables
@@ -144,3 +146,22 @@ def test_figures_that_the_first_models_lack_are_a_dash() -> None:
     old = replace(FOUND, figures=replace(FIGURES, brier=None, ece=None))
     text = tables.performance(replace(SPEC, results={TEST: old}))
     assert cells(text, "**test**")[-2:] == ["-", "-"]
+
+
+def test_second_answer_stands_for_each_place_with_intervals() -> None:
+    told = replace(FOUND, bacterial_or_viral=SECOND)
+    text = tables.etiology(replace(SPEC, etiology=FACTS, results={TEST: told, HOLDOUT: FOUND}))
+    heading, _, *rows = text.splitlines()
+    assert [row.split(" | ")[0] for row in rows] == ["| out of fold", "| **test**"]
+    assert heading.startswith("| on | pneumonias | AUC | accuracy | of bacterial | of viral |")
+    assert cells(text, "out of fold")[1:4] == [
+        "3111",
+        "0.900 (0.880 to 0.920)",
+        "83.0 % (81.0 % to 85.0 %)",
+    ]
+    assert cells(text, "out of fold")[-1] == "91.0 % (90.0 % to 92.0 %)"
+    assert cells(text, "**test**")[1:4] == [
+        "390",
+        "0.880 (0.840 to 0.920)",
+        "82.0 % (78.0 % to 86.0 %)",
+    ]

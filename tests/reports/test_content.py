@@ -16,9 +16,11 @@ from tests.support.drawn_reports import (
     SPEC,
     a_report,
 )
+from tests.support.etiologies import FACTS, answered, report_on
 from tests.support.pictures import squares
 from xray_classifier import __version__
 from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.inference.etiology import NO_PROOF, etiology_evidence, etiology_sentence
 from xray_classifier.inference.heatmap import CAVEAT, UNPROVEN, Explainer
 from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.models.classifier import Classifier
@@ -109,6 +111,38 @@ def test_what_a_result_holds_beside_becomes_a_fact_and_a_member_of_the_json() ->
 
 def test_what_a_result_does_not_hold_is_no_fact() -> None:
     assert "Post test probability" not in richer().facts
+
+
+# The second answer
+
+
+@pytest.mark.parametrize(
+    ("etiology", "bacterial", "fact"),
+    [
+        ("bacterial", 0.87, "bacterial 87.0 %"),
+        ("viral", 0.1, "viral 90.0 %"),
+        ("uncertain", 0.6, "uncertain (bacterial 60.0 %)"),
+    ],
+)
+def test_etiology_is_said_with_what_it_is_worth(etiology: str, bacterial: float, fact: str) -> None:
+    report = report_on(answered(etiology, bacterial))
+    assert report.headline == "Pneumonia"
+    assert report.facts["If a pneumonia, it looks"] == fact
+    assert report.etiology == (
+        f"{etiology_sentence(etiology, bacterial)} {NO_PROOF} {etiology_evidence(FACTS)}"
+    )
+    values = json.loads(to_json(report))
+    assert (values["etiology"], values["bacterial_probability"]) == (etiology, bacterial)
+    assert values["etiology_sentence"] == report.etiology
+
+
+@pytest.mark.parametrize("bacterial", [None, 0.9])
+def test_report_without_an_etiology_says_nothing_of_it(bacterial: float | None) -> None:
+    for report in (report_on(answered(None, bacterial)), report_on(REJECTION), report_on(INVALID)):
+        assert report.etiology == ""
+        assert not [label for label in report.facts if "looks" in label]
+        assert not [name for name in json.loads(to_json(report)) if "etiology" in name]
+        assert "bacterial" not in to_json(report)
 
 
 # JSON

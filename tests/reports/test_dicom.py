@@ -22,6 +22,7 @@ from tests.support.drawn_reports import (
     a_report,
     with_heatmap,
 )
+from tests.support.etiologies import answered, report_on
 from tests.support.identity import IDENTITY
 from tests.support.pictures import gradient
 from xray_classifier.inference.warnings import WARNINGS
@@ -250,3 +251,13 @@ def test_document_points_to_the_source_if_identity_is_kept() -> None:
     alone = read(to_structured_report(a_report()))
     assert not [item for item in flat(alone) if item.ValueType == "IMAGE"]
     assert "PertinentOtherEvidenceSequence" not in alone
+
+
+def test_etiology_is_said_in_words_and_not_coded() -> None:
+    report = report_on(answered("bacterial", 0.87))
+    told = read(to_structured_report(report))
+    assert report.etiology in comments(told)
+    assert "If a pneumonia, it looks: bacterial 87.0 %" in comments(told)
+    plain = read(to_structured_report(a_report()))
+    assert coded(told) == coded(plain)
+    assert "bacterial" not in " ".join(comments(plain))

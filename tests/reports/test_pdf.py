@@ -15,8 +15,10 @@ from tests.support.drawn_reports import (
     a_report,
     with_heatmap,
 )
+from tests.support.etiologies import FACTS, answered, report_on
 from tests.support.pictures import gradient
 from xray_classifier import __version__
+from xray_classifier.inference.etiology import NO_PROOF, etiology_evidence, etiology_sentence
 from xray_classifier.inference.heatmap import CAVEAT
 from xray_classifier.inference.warnings import WARNINGS
 from xray_classifier.reports.content import DISCLAIMER, CaseReport
@@ -131,3 +133,18 @@ def test_two_threads_can_draw_at_once() -> None:
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(to_picture, reports))
     assert all(map(np.array_equal, alone, together))
+
+
+def test_second_answer_stands_in_small_print_on_the_same_page() -> None:
+    (text,) = pages(with_heatmap(report_on(answered("bacterial", 0.87))))
+    for wanted in (etiology_sentence("bacterial", 0.87), NO_PROOF, etiology_evidence(FACTS)):
+        assert wanted in text, wanted
+    assert text.index("Verdict of the model Pneumonia") < text.index(NO_PROOF)
+    assert "If a pneumonia, it looks bacterial 87.0 %" in text
+
+
+def test_page_without_a_second_answer_has_no_word_of_it() -> None:
+    for report in (a_report(), report_on(answered(None, 0.9)), report_on(REJECTION)):
+        (text,) = pages(report)
+        assert "bacterial" not in text
+        assert NO_PROOF not in text

@@ -19,6 +19,7 @@ from xray_classifier.batch.formats import csv_of_cases
 from xray_classifier.batch.queue import ORDERS, Case, Queue
 from xray_classifier.dicom.decode import is_dicom
 from xray_classifier.errors import UnreadableImageError
+from xray_classifier.inference.etiology import NO_PROOF
 from xray_classifier.inference.heatmap import Explainer
 from xray_classifier.inference.pipeline import Result, read
 from xray_classifier.inference.verdict import percent
@@ -201,13 +202,16 @@ def bundle_bytes(
     if ending == ZIP:
         return to_dicom_zip(reports)
     note = _say_what_is_in_them(len(wanted), 0, len(cases))
+    if any(case.etiology for case in cases.values()):
+        note = f"{note} {NO_PROOF}"
     return to_one_pdf([_line(case) for case in cases.values()], reports, note)
 
 
 def _line(case: Case) -> tuple[str, str, str, str]:
     chance = case.row.probability
-    number = str(case.number)
-    return number, case.word, "" if chance is None else percent(chance), case.remarks
+    looks = f"If so, it looks {case.etiology}. " if case.etiology else ""
+    remarks = f"{looks}{case.remarks}".strip()
+    return str(case.number), case.word, "" if chance is None else percent(chance), remarks
 
 
 def _reports(queue: Queue, cases: list[Case], model: str, named: bool) -> Iterator[CaseReport]:

@@ -19,11 +19,13 @@ from xray_classifier.app.charts import (
 )
 from xray_classifier.app.session import show_heading
 from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.inference.etiology import NO_PROOF
 from xray_classifier.model_card.facts import (
     DATA_SETS,
     adults_sentence,
     border_sentence,
     confusion_at,
+    etiology_sentence,
     figure_rows,
     gate_rows,
     heatmap_sentence,
@@ -78,6 +80,7 @@ def show_model_page(name: str) -> None:
     st.markdown(f"{' beside '.join(names)}. [Where it fails](#{FAILS})")
     show_results(specs)
     show_points(spec)
+    show_etiology(spec)
     show_origin(spec)
     show_checks(stress, explanation, gate_results)
     show_card(MODEL_CARD)
@@ -180,6 +183,12 @@ def show_points(spec: ModelSpec) -> None:
         if rows:
             st.markdown(f"Operating points, {where}:")
             st.table(rows, hide_index=True, alt=f"Operating points, {where}")
+
+
+def show_etiology(spec: ModelSpec) -> None:
+    """Say how well the second answer tells bacterial from viral; nothing of a model without it."""
+    if spec.etiology:
+        st.markdown(f"**Bacterial or viral.** {etiology_sentence(spec)} {NO_PROOF}")
 
 
 def show_origin(spec: ModelSpec) -> None:

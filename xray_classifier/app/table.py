@@ -8,6 +8,7 @@ import streamlit as st
 
 from xray_classifier.batch.queue import ORDERS, THUMBNAIL_SIDE, Case, Queue
 from xray_classifier.batch.scoring import UNREADABLE
+from xray_classifier.inference.etiology import NO_PROOF
 from xray_classifier.inference.pipeline import REJECTED
 from xray_classifier.inference.verdict import NORMAL, PNEUMONIA, UNCERTAIN
 
@@ -47,7 +48,10 @@ def show_table(queue: Queue) -> int | None:
         placeholder="Choose one, or click in the table",
         width=320,
     )
-    _draw(shown)
+    told = any(case.etiology for case in queue.cases.values())
+    _draw(shown, etiology=told)
+    if told:
+        st.caption(f"Bacterial or viral: {NO_PROOF}")
     if click := st.session_state.get(_CLICKED):
         return int(click["label"].split()[-1])
     return chosen
@@ -58,12 +62,19 @@ def forget_chosen() -> None:
     st.session_state[_CHOSEN] = None
 
 
-def _draw(cases: list[Case]) -> None:
+def _draw(cases: list[Case], etiology: bool) -> None:
+    """Draw the rows.
+
+    Args:
+        cases: from top to bottom.
+        etiology: whether there is a column for it.
+    """
     columns: dict[str, list[object]] = {
         "open": [f"Open {case.number}" for case in cases],
         "image": [case.thumbnail for case in cases],
         "verdict": [case.word for case in cases],
         "probability": [_shown_probability(case) for case in cases],
+        **({"etiology": [case.etiology for case in cases]} if etiology else {}),
         "remarks": [case.remarks for case in cases],
         "file": [case.row.file for case in cases],
     }
@@ -83,7 +94,8 @@ def _draw(cases: list[Case]) -> None:
             "probability": config.ProgressColumn(
                 "Pneumonia", max_value=100, format="%.1f %%", width=105
             ),
-            "remarks": config.TextColumn("What to know", width=250),
+            "etiology": config.TextColumn("If so, it looks", width=130),
+            "remarks": config.TextColumn("What to know", width=120 if etiology else 250),
             "file": config.TextColumn("Your file", width=180),
         },
     )

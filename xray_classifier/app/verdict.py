@@ -12,6 +12,7 @@ import streamlit as st
 
 from xray_classifier.app.model import FAILS, POINTS, RESULTS
 from xray_classifier.inference import scale
+from xray_classifier.inference.etiology import NO_PROOF, etiology_evidence, etiology_sentence
 from xray_classifier.inference.pipeline import NOT_VALID, Result
 from xray_classifier.inference.scale import Shape, Zone
 from xray_classifier.inference.verdict import NORMAL, PNEUMONIA, UNCERTAIN, percent
@@ -28,6 +29,7 @@ COLOURS: dict[str, Literal["blue", "orange", "gray"]] = {
     PNEUMONIA: "orange",
     UNCERTAIN: "gray",
 }
+ETIOLOGY = "Bacterial or viral?"
 UNMEASURED = "How often it errs at this operating point was not measured."
 MORE = {
     "how this was measured": RESULTS,
@@ -67,6 +69,20 @@ def show_verdict(result: Result, spec: ModelSpec) -> None:
             st.markdown(note)
         st.markdown(model_line(spec, result))
         st.markdown(links_to_more(point, spec))
+    show_etiology(result, spec)
+
+
+def show_etiology(result: Result, spec: ModelSpec) -> None:
+    """Say, folded away, which kind of pneumonia the picture looks like; nothing of any other one.
+
+    The number never stands without the words that it proves nothing.
+    """
+    said = etiology_sentence(result.etiology, result.bacterial)
+    if said and spec.etiology:
+        with st.expander(ETIOLOGY):
+            st.markdown(said)
+            st.markdown(f"**{NO_PROOF}**")
+            st.caption(etiology_evidence(spec.etiology))
 
 
 def show_scale(result: Result, point: OperatingPoint) -> None:

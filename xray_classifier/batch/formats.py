@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 
 from xray_classifier.batch.scoring import Row
+from xray_classifier.inference.etiology import etiology_mark
 from xray_classifier.inference.verdict import percent
+
+ETIOLOGY = ("etiology", "bacterial_probability")
+"""Columns that most models have nothing to say in."""
 
 Lines = Iterator[tuple[str, Row | None]]
 """Each line with the row that it shows, None for a heading."""
@@ -32,26 +36,36 @@ def csv_lines(rows: Iterable[Row]) -> Lines:
 def csv_of_cases(rows: Mapping[int, Row], file_names: bool = False) -> str:
     """Write rows as comma-separated values, each under the number of its case.
 
+    The columns `ETIOLOGY` are left out if no row has one.
+
     Args:
         rows: by the number, which stands in the column `study`.
         file_names: whether to write the names of the files, too.
     """
-    names = [entry.name for entry in fields(Row) if file_names or entry.name != "file"]
+    left_out = set() if any(row.etiology for row in rows.values()) else set(ETIOLOGY)
+    if not file_names:
+        left_out.add("file")
+    names = [entry.name for entry in fields(Row) if entry.name not in left_out]
     lines = [_csv_line(["study", *names])]
     lines += [_csv_line([number, *_csv_values(rows[number], names)]) for number in sorted(rows)]
     return "".join(f"{line}\r\n" for line in lines)
 
 
 def table_lines(rows: Iterable[Row]) -> Lines:
-    """Write each row for people: verdict, probability of pneumonia, file, warnings or failure."""
+    """Write each row for people: verdict, probability of pneumonia, file, remarks or failure.
+
+    In brackets stand the etiology, where there is one, and the warnings.
+    """
     yield f"{'verdict':12}{'pneumonia':>12}  file", None
     for row in rows:
         file = "".join(_shown(sign) for sign in row.file)
         if row.probability is None:
             yield f"{row.status:12}{'':12}  {file}: {row.message}", row
         else:
-            marks = f"  ({', '.join(row.warnings)})" if row.warnings else ""
-            yield f"{row.verdict:12}{percent(row.probability):>12}  {file}{marks}", row
+            looks = etiology_mark(row.etiology, row.bacterial_probability)
+            marks = [*([f"if so, {looks}"] if looks else []), *row.warnings]
+            shown = f"  ({', '.join(marks)})" if marks else ""
+            yield f"{row.verdict:12}{percent(row.probability):>12}  {file}{shown}", row
 
 
 FORMATS: dict[str, Callable[[Iterable[Row]], Lines]] = {

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from xray_classifier.batch.scoring import Row
 from xray_classifier.dicom.decode import is_dicom
 from xray_classifier.imaging.radiograph import GreyImage
+from xray_classifier.inference.etiology import etiology_mark
 from xray_classifier.inference.warnings import sentences
 from xray_classifier.inputs.sources import Source
 
@@ -43,6 +44,11 @@ class Case:
     def word(self) -> str:
         """The verdict, or the status of what has none."""
         return self.row.verdict or self.row.status
+
+    @property
+    def etiology(self) -> str:
+        """Which kind of pneumonia the picture looks like; empty where that is not said."""
+        return etiology_mark(self.row.etiology, self.row.bacterial_probability)
 
     @property
     def remarks(self) -> str:

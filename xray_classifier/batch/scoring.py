@@ -47,6 +47,10 @@ class Row:
         operating_point: the name of the one that was applied.
         post_test_probability: of pneumonia, in [0, 1], given the pre-test probability; None
             without one, or unless ok.
+        etiology: "bacterial", "viral" or "uncertain", under a verdict of pneumonia by a model that
+            says so; else None, as where the number is not valid.
+        bacterial_probability: that a pneumonia is a bacterial one, in [0, 1]; None without an
+            etiology.
     """
 
     file: str
@@ -59,6 +63,8 @@ class Row:
     warnings: tuple[str, ...] = ()
     operating_point: str = ""
     post_test_probability: float | None = None
+    etiology: str | None = None
+    bacterial_probability: float | None = None
 
     def to_result(self, image: GreyImage, runtime: str) -> Result:
         """Give what the row was made of.
@@ -78,6 +84,8 @@ class Row:
             self.operating_point,
             self.post_test_probability,
             "" if self.probability is None else runtime,
+            self.bacterial_probability,
+            self.etiology,
         )
 
 
@@ -173,6 +181,8 @@ def _row(name: str, result: Result, model: str) -> Row:
         warnings=result.warnings,
         operating_point=result.operating_point,
         post_test_probability=result.post_test_probability,
+        etiology=result.etiology,
+        bacterial_probability=None if result.etiology is None else result.bacterial,
     )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from xray_classifier.batch.job import PredictionJob
     from xray_classifier.batch.resumable_run import ArchiveRun
+    from xray_classifier.models.classifier import Classifier
 
 
 def add_commands(group: Group) -> None:
@@ -91,7 +92,7 @@ def predict(options: argparse.Namespace) -> int:
     except FileNotFoundError as error:
         raise missing_file(error) from error
     classifier = load_classifier(options.model, runtime=options.runtime)
-    show_remarks(classifier)
+    _show_remarks(classifier)
     gate = load_gate(runtime=options.runtime)
     judged = score(files, classifier, gate, choices_of(options))
     total = count(sources_of_files(files)) if can_be_seen() else None  # opens every file and ZIP
@@ -135,6 +136,16 @@ def _predict_archive(options: argparse.Namespace) -> int:
     return BAD_DATA if any(status == "unreadable" for status, _ in counts) else 0
 
 
+def _show_remarks(classifier: Classifier) -> None:
+    """Say on stderr what should be known about the model, and about its columns of etiology."""
+    from xray_classifier.inference.etiology import NO_PROOF, etiology_evidence
+
+    show_remarks(classifier)
+    facts = classifier.spec.etiology
+    if facts:
+        print(f"note: bacterial or viral: {NO_PROOF} {etiology_evidence(facts)}", file=sys.stderr)
+
+
 def _start_engine(
     job: PredictionJob, run: ArchiveRun, options: argparse.Namespace
 ) -> Iterator[Table]:
@@ -146,5 +157,5 @@ def _start_engine(
     from xray_classifier.batch.job import BATCH_ROWS, Scorer
 
     scorer = Scorer(job)
-    show_remarks(scorer.classifier)
+    _show_remarks(scorer.classifier)
     return map(scorer, run.waiting(BATCH_ROWS))

@@ -13,7 +13,8 @@ from xray_classifier.data.patients import etiology_from_name
 from xray_classifier.evaluation.comparison import compare
 from xray_classifier.evaluation.curves import curves_of
 from xray_classifier.evaluation.evaluate import Evaluation
-from xray_classifier.evaluation.metrics import estimate_point
+from xray_classifier.evaluation.metrics import Weights, estimate_point, roc_auc, with_intervals
+from xray_classifier.evaluation.rendering import Part
 from xray_classifier.imaging.preprocessing import preprocess
 from xray_classifier.labels import LABELS
 from xray_classifier.models.gate import Gate
@@ -23,12 +24,14 @@ from xray_classifier.progress import track
 from xray_classifier.records.evaluation import (
     Comparison,
     Curves,
+    EtiologyFigures,
     EvaluationReport,
     GateCounts,
     Misjudged,
     PointFigures,
     Subgroup,
 )
+from xray_classifier.records.training import EtiologyFacts
 
 ETIOLOGIES = ("bacteria", "virus")
 
@@ -43,6 +46,7 @@ def review(evaluation: Evaluation, spec: ModelSpec, gate: Gate) -> EvaluationRep
         evaluation.summary,
         operating_points=operating_points(evaluation, spec.operating_points),
         etiology=by_etiology(evaluation),
+        bacterial_or_viral=bacterial_or_viral(evaluation, spec.etiology),
         byte_size_auc=byte_size_auc(evaluation),
         gate=rejections(evaluation, gate),
         errors=errors(evaluation),
@@ -78,6 +82,40 @@ def by_etiology(evaluation: Evaluation) -> dict[str, Subgroup]:
             figures = part.summary.figures
             found[kind] = Subgroup(images, figures.sensitivity, figures.auc)
     return found
+
+
+def bacterial_or_viral(
+    evaluation: Evaluation, facts: EtiologyFacts | None
+) -> EtiologyFigures | None:
+    """Measure the second answer on all true pneumonias whose file names tell the etiology.
+
+    Args:
+        evaluation: the answers.
+        facts: on the second answer, with the threshold and band that it has; None for a model
+            that does not show one.
+
+    Returns:
+        None where that cannot be measured.
+    """
+    kinds = np.array([etiology_from_name(one.path.name) for one in evaluation.samples])
+    known = np.flatnonzero((evaluation.labels == 1) & (kinds != ""))
+    if facts is None or evaluation.bacterial is None or len(set(kinds[known])) < len(ETIOLOGIES):
+        return None
+    labels = (kinds[known] == ETIOLOGIES[0]).astype(np.intp)
+    patients = [evaluation.patients[index] for index in known]
+    answers = Part(labels, evaluation.bacterial[known], patients)
+
+    def auc(weights: Weights) -> dict[str, float]:
+        return {"auc": roc_auc(labels, answers.probabilities, weights)}
+
+    point = OperatingPoint("etiology", facts.threshold, facts.low, facts.high)
+    return EtiologyFigures(
+        images=len(labels),
+        bacterial=int(labels.sum()),
+        patients=len(set(patients)),
+        auc=with_intervals(auc, labels, patients)["auc"],
+        point=estimate_point(answers, point),
+    )
 
 
 def byte_size_auc(evaluation: Evaluation) -> float:

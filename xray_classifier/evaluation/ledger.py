@@ -15,6 +15,7 @@ from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
 from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.records.evaluation import (
     Estimate,
+    EtiologyFigures,
     EvaluationReport,
     RenderingFigures,
     named_estimates,
@@ -40,6 +41,8 @@ def describe(summary: EvaluationReport) -> str:
         lines.append(f"{point}: " + ", ".join(f"{name} {each.value:.4f}" for name, each in shown))
     if summary.rendering:
         lines += _describe_rendering(summary.rendering)
+    if summary.bacterial_or_viral:
+        lines.append(_describe_etiology(summary.bacterial_or_viral))
     if summary.gate:
         lines.append(f"gate: {summary.gate.rejected} rejected, {summary.gate.flagged} flagged")
     if summary.compared:
@@ -72,6 +75,22 @@ def _describe_rendering(found: RenderingFigures) -> list[str]:
         f"AUC of the rendering alone: {_with_interval(found.rendering_auc)}; once balanced: "
         f"{_with_interval(found.balanced_rendering_auc)}",
     ]
+
+
+def _describe_etiology(found: EtiologyFigures) -> str:
+    """Write the figures of the second answer; `sensitivity` would name a pneumonia's."""
+    point = found.point
+    shown = {
+        "AUC": found.auc,
+        "accuracy": point.accuracy,
+        "undecided": point.undecided,
+        "decided_right": point.decided_right,
+    }
+    figures = ", ".join(f"{name} {_with_interval(each)}" for name, each in shown.items())
+    return (
+        f"bacterial or viral, {found.images} pneumonias ({found.bacterial} bacterial) of "
+        f"{found.patients} patients: {figures}"
+    )
 
 
 def _with_interval(figure: Estimate) -> str:

@@ -61,8 +61,8 @@ class Result:
         runtime: name and version of what ran the network; empty if rejected.
         bacterial: probability, in [0, 1], that a pneumonia is a bacterial one; None if rejected,
             or by a model that does not say.
-        etiology: "bacterial", "viral" or "uncertain"; None unless the verdict is pneumonia and
-            the model's second answer is good enough to be shown.
+        etiology: "bacterial", "viral" or "uncertain"; None unless the verdict is pneumonia, the
+            number valid and the model's second answer good enough to be shown.
     """
 
     image: GreyImage
@@ -172,7 +172,7 @@ def _result(
         probability=probability,
         verdict=verdict,
         bacterial=bacterial,
-        etiology=etiology_of(verdict, bacterial, spec.etiology),
+        etiology=None if decision.reason else etiology_of(verdict, bacterial, spec.etiology),
         warnings=(*radiograph.warnings, *_warnings_of(decision)),
         post_test_probability=None if pretest is None else post_test(probability, spec, pretest),
         runtime=classifier.network.runtime,

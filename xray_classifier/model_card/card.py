@@ -107,6 +107,7 @@ class Card:
             ("made with", versions),
             ("input", "(500, 500, 1), grey, float32 in [0, 1]"),
             ("output", f"probability of pneumonia at a prevalence of {self.prevalence}"),
+            *_second_output_row(spec),
             ("licence", "Apache-2.0"),
             ("contact", "the issues of this repository"),
         ]
@@ -249,6 +250,13 @@ def geometry(path: Path) -> str:
             case "Conv2D":
                 break
     return ", ".join(steps)
+
+
+def _second_output_row(spec: ModelSpec) -> list[tuple[str, str]]:
+    """Say what the second answer is; nothing if there is none that is shown."""
+    if spec.etiology is None:
+        return []
+    return [("second output", "probability that a pneumonia is a bacterial one")]
 
 
 def _onnx_row(spec: ModelSpec) -> list[tuple[str, str]]:

@@ -35,6 +35,9 @@ DATA_SETS = {
     HOLDOUT: "Children of the training set that no model trained on.",
     ADULTS: "Adults of another hospital, with labels mined from reports.",
 }
+KERMANY = (
+    "[Kermany et al.](https://doi.org/10.1016/j.cell.2018.02.010) report 90.7 % for their network."
+)
 FIGURES = {
     "auc": "AUC",
     "brier": "Brier score",
@@ -185,6 +188,24 @@ def adults_sentence(spec: ModelSpec) -> str:
     return (
         f"On {found.images} images of adults of another hospital its AUC is "
         f"{decimals(auc)}{chance}."
+    )
+
+
+def etiology_sentence(spec: ModelSpec) -> str:
+    """Say how well a model tells bacterial from viral pneumonia; empty for one that does not."""
+    if not spec.etiology:
+        return ""
+    places = [("out of fold", spec.etiology.images, spec.etiology.out_of_fold.accuracy)]
+    test = spec.results[TEST].bacterial_or_viral if TEST in spec.results else None
+    if test:
+        places.append(("of the official test set", test.images, test.point.accuracy))
+    right = " and ".join(
+        f"on {percents(accuracy)} of {images:,} pneumonias {where}"
+        for where, images, accuracy in places
+    )
+    return (
+        f"Under a verdict of pneumonia it says whether the picture looks bacterial or viral: right "
+        f"{right}, if it must say one of both. {KERMANY}"
     )
 
 

@@ -168,6 +168,36 @@ def subgroups(spec: ModelSpec) -> str:
     return table(heading, rows) if rows else NOT_YET
 
 
+def etiology(spec: ModelSpec) -> str:
+    """Write how well the second answer tells bacterial from viral pneumonia; of a model with one.
+
+    Args:
+        spec: of the model.
+    """
+    rows = []
+    if spec.etiology:
+        facts = spec.etiology
+        rows.append(_etiology_row("out of fold", facts.images, facts.auc, facts.out_of_fold))
+    rows += [
+        _etiology_row(where, found.images, found.auc, found.point)
+        for where, report in _measured(spec, test="**test**").items()
+        if (found := report.bacterial_or_viral)
+    ]
+    names = ("AUC", "accuracy", "of bacterial", "of viral", "undecided", "decided right")
+    return table(("on", "pneumonias", *names), rows)
+
+
+def _etiology_row(where: str, images: int, auc: Estimate, found: PointFigures) -> list[str]:
+    figures = (
+        found.accuracy,
+        found.sensitivity,
+        found.specificity,
+        found.undecided,
+        found.decided_right,
+    )
+    return [where, f"{images}", decimals(auc), *map(percents, figures)]
+
+
 def robustness(spec: ModelSpec) -> str:
     """Write accuracy and AUC on ever more spoilt images."""
     found = spec.results.get(TEST)

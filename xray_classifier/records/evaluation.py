@@ -113,6 +113,25 @@ class Subgroup:
 
 
 @dataclass(frozen=True)
+class EtiologyFigures:
+    """What a model's second answer reaches on pneumonias of known etiology, called so or not.
+
+    Attributes:
+        images: how many.
+        bacterial: how many of them are bacterial.
+        patients: of these images.
+        auc: of bacterial against viral.
+        point: with bacterial in the place of pneumonia, viral in that of normal.
+    """
+
+    images: int
+    bacterial: int
+    patients: int
+    auc: Estimate
+    point: PointFigures
+
+
+@dataclass(frozen=True)
 class GateCounts:
     """How many images the gate would have rejected or flagged, and the names of the rejected."""
 
@@ -251,6 +270,8 @@ class EvaluationReport:
         figures: with the threshold.
         operating_points: what each of the model's points gave, by its name.
         etiology: bacterial and viral pneumonia apart, where file names tell.
+        bacterial_or_viral: the model's second answer; None where it gives none that is good enough
+            to be shown, or file names do not tell of both kinds.
         byte_size_auc: AUC of the size of the files alone.
         gate: what the gate makes of the images; the figures are without it.
         errors: what is judged wrongly; None where it was not listed.
@@ -268,6 +289,7 @@ class EvaluationReport:
     figures: Figures
     operating_points: dict[str, PointFigures] = field(default_factory=dict)
     etiology: dict[str, Subgroup] = field(default_factory=dict)
+    bacterial_or_viral: EtiologyFigures | None = None
     byte_size_auc: float | None = None
     gate: GateCounts | None = None
     errors: tuple[Misjudged, ...] | None = None

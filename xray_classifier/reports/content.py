@@ -6,10 +6,17 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from xray_classifier import __version__
 from xray_classifier.errors import ModelUnavailableError
 from xray_classifier.imaging.preprocessing import preprocess
+from xray_classifier.inference.etiology import (
+    NO_PROOF,
+    etiology_evidence,
+    etiology_mark,
+    etiology_sentence,
+)
 from xray_classifier.inference.heatmap import ColourImage, Explainer, caveat, overlay, shrink
 from xray_classifier.inference.pipeline import NOT_VALID, REJECTED, Result
 from xray_classifier.inference.verdict import UNCERTAIN, percent
@@ -73,6 +80,13 @@ class CaseReport:
         )
 
     @property
+    def etiology(self) -> str:
+        """Which kind of pneumonia the picture looks like, and what that is worth; else empty."""
+        result, known = self.result, self.spec.etiology
+        said = etiology_sentence(result.etiology, result.bacterial)
+        return f"{said} {NO_PROOF} {etiology_evidence(known)}" if said and known else ""
+
+    @property
     def facts(self) -> dict[str, str]:
         """What stands in the table of a report, by its label."""
         facts = {"Study": str(self.number), "Date": f"{self.created:%Y-%m-%d %H:%M} UTC"}
@@ -118,6 +132,7 @@ def to_json(report: CaseReport) -> str:
         ],
         "operating_point": result.operating_point,
         "post_test_probability": result.post_test_probability,
+        **_etiology(report),
         "model": {"name": spec.name, "title": spec.title, "sha256": spec.sha256},
         "runtime": result.runtime,
         "program": {"name": PROGRAM, "version": __version__},
@@ -145,4 +160,18 @@ def _numbers(result: Result, mark: str) -> dict[str, str]:
     }
     if result.post_test_probability is not None:
         facts["Post test probability"] = percent(result.post_test_probability)
+    if looks := etiology_mark(result.etiology, result.bacterial):
+        facts["If a pneumonia, it looks"] = looks
     return facts
+
+
+def _etiology(report: CaseReport) -> dict[str, Any]:
+    """Give the second answer to programs, with the words that belong to it; else nothing."""
+    if not report.etiology:
+        return {}
+    result = report.result
+    return {
+        "etiology": result.etiology,
+        "bacterial_probability": result.bacterial,
+        "etiology_sentence": report.etiology,
+    }

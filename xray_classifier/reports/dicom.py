@@ -1,7 +1,8 @@
 """A report as DICOM: a picture that every viewer shows, and a document that programs read.
 
 The picture is a Secondary Capture of the PDF's pages. The document is a Comprehensive Structured
-Report by the template for measurements, TID 1500 of PS3.16, with comments in words.
+Report by the template for measurements, TID 1500 of PS3.16, with comments in words. Whether a
+pneumonia looks bacterial or viral is said in words alone: coded, it would be taken for a finding.
 
 Both get new UIDs. Of the source's header nothing is copied unless the user asks for its identity.
 Import this module late: highdicom is needed once such a report is asked for, not before.
@@ -175,7 +176,8 @@ def _measurements(
 def _comments(report: CaseReport) -> list[str]:
     warned = [f"Warning: {sentence}" for sentence in sentences(report.result.warnings)]
     facts = [f"{label}: {value}" for label, value in report.facts.items()]
-    return [f"{report.headline}. {report.statement}", *warned, DISCLAIMER, *facts]
+    second = [report.etiology] if report.etiology else []
+    return [f"{report.headline}. {report.statement}", *second, *warned, DISCLAIMER, *facts]
 
 
 def _finish(made: Dataset, identity: Dataset, removal: list[str]) -> bytes:

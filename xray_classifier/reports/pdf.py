@@ -81,7 +81,7 @@ def to_pdf(report: CaseReport) -> bytes:
         title=f"Study {report.number}",
         lang="en",
     )
-    said = [*_verdict(report), *_scale(report), *_warnings(report)]
+    said = [*_verdict(report), *_scale(report), *_etiology(report), *_warnings(report)]
     parts = [*said, *_pictures(report), _facts(report)]
     document.build(parts, onFirstPage=_frame, onLaterPages=_frame)
     return stream.getvalue()
@@ -122,6 +122,13 @@ def _scale(report: CaseReport) -> list[Flowable]:
         label.fontSize, label.fillColor = 7, _GREY
         drawing.add(label)
     return [_keys(marks), drawing, Spacer(0, 9), _keys(zones), Spacer(0, 4 * mm)]
+
+
+def _etiology(report: CaseReport) -> list[Flowable]:
+    """Say in small print which kind of pneumonia the picture looks like, where that is said."""
+    if not report.etiology:
+        return []
+    return [_paragraph(report.etiology, _SMALL), Spacer(0, 4 * mm)]
 
 
 def _keys(keys: list[tuple[list[Shape], str]]) -> Table:
