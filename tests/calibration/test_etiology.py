@@ -34,6 +34,7 @@ def test_second_answer_is_calibrated_on_pneumonias_of_known_etiology() -> None:
     assert facts.low <= facts.threshold <= facts.high
     assert facts.auc.low < facts.auc.value < facts.auc.high
     assert 0.95 < facts.auc.value < 1
+    assert facts.shown
     assert facts.out_of_fold.decided_right.value > 0.9
     assert facts.out_of_fold.undecided.value < 0.1
 
@@ -54,9 +55,11 @@ def test_band_leaves_out_what_keeps_the_decided_ones_from_being_right() -> None:
     assert 0.05 < facts.out_of_fold.undecided.value <= 0.5
 
 
-def test_second_answer_that_hardly_tells_is_not_shown_but_calibrated() -> None:
+def test_second_answer_that_hardly_tells_is_calibrated_and_measured_but_not_shown() -> None:
     second = calibrate_etiology(answers(telling=0.5))
-    assert second.facts is None
+    assert second.facts
+    assert second.facts.auc.value < 0.85
+    assert not second.facts.shown
     assert second.scale.slope == pytest.approx(1, abs=0.3)
 
 

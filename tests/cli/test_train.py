@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from tests.support.commands import Captured, flat, said
+from xray_classifier.calibration import calibrate
 from xray_classifier.cli import train as cli_train
 from xray_classifier.cli.main import main
 from xray_classifier.cli.options import TRAINABLE
-from xray_classifier.training import calibration, cross_validation, trainer
+from xray_classifier.training import cross_validation, trainer
 from xray_classifier.training.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
 
 pytestmark = [
@@ -24,22 +25,23 @@ pytestmark = [
 
 
 @pytest.mark.parametrize(
-    ("recipe", "option", "seed"),
-    [(ARTICLE, [], 1), (DEFAULT, ["--seed", "7"], 7)],
+    ("recipe", "option", "seed", "full"),
+    [(ARTICLE, [], 1, None), (DEFAULT, ["--seed", "7", "--full-resolution", "f"], 7, Path("f"))],
     ids=["article", "default"],
 )
 def test_training_gets_what_was_asked_for(
     recipe: Recipe,
     option: list[str],
     seed: int,
+    full: Path | None,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: Captured,
 ) -> None:
     asked: list[Any] = []
 
-    def train(*arguments: Any) -> Path:
-        asked.append(arguments)
+    def train(*arguments: Any, full: Path | None) -> Path:
+        asked.append((*arguments, full))
         return tmp_path / "out" / f"{recipe.name}.keras"
 
     monkeypatch.setattr(trainer, "train", train)
@@ -47,7 +49,7 @@ def test_training_gets_what_was_asked_for(
     table.write_text("file,patient\na.png,Ann\n")
     command = ["train", recipe.name, "--data", "d", "--out", "o", "--patients", str(table)]
     assert main([*command, *option]) == 0
-    assert asked == [(recipe, Path("d"), Path("o"), seed, {"a.png": "Ann"})]
+    assert asked == [(recipe, Path("d"), Path("o"), seed, {"a.png": "Ann"}, full)]
     assert capsys.readouterr().out == f"{tmp_path / 'out' / recipe.name}.keras\n"
 
 
@@ -107,7 +109,7 @@ def test_calibration_weights_the_answers_unless_told_not_to(
         asked.append(arguments)
         return Path("o/m.keras")
 
-    monkeypatch.setattr(calibration, "calibrate", calibrated)
+    monkeypatch.setattr(calibrate, "calibrate", calibrated)
     command = ["calibrate", "m.keras", "--answers", "a.csv", "--out", "o", *option]
     assert main(command) == 0
     assert asked == [("m.keras", Path("a.csv"), Path("o"), plain)]

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.dicom_files import dicom
-from tests.support.etiologies import CHANCES, PICTURES, two_answer_classifier
+from tests.support.etiologies import CHANCES, PICTURES, WEAK, two_answer_classifier
 from tests.support.pictures import encoded, gradient
 from tests.support.stand_ins import pointed_classifier
 from xray_classifier.errors import ModelUnavailableError, UnreadableImageError
@@ -24,6 +24,7 @@ from xray_classifier.inference.pipeline import (
 )
 from xray_classifier.models.classifier import Classifier
 from xray_classifier.models.gate import Gate
+from xray_classifier.records.training import EtiologyFacts
 
 # tiny_classifier answers sigmoid(8 * mean brightness - 4)
 BLACK, WHITE = 1 / (1 + np.exp(4)), 1 / (1 + np.exp(-4))
@@ -277,8 +278,9 @@ def test_rejected_image_has_no_second_answer_and_one_that_is_not_valid_no_etiolo
     assert judged.etiology is None
 
 
-def test_second_answer_that_is_not_good_enough_is_never_shown() -> None:
-    result = classify(PICTURES["bacterial"], two_answer_classifier(None))
+@pytest.mark.parametrize("facts", [None, WEAK], ids=["not measured", "weak"])
+def test_second_answer_that_is_not_good_enough_is_never_shown(facts: EtiologyFacts | None) -> None:
+    result = classify(PICTURES["bacterial"], two_answer_classifier(facts))
     assert (result.verdict, result.etiology) == ("pneumonia", None)
 
 

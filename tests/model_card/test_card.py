@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.etiologies import FACTS, FIGURES
+from tests.support.etiologies import FACTS, FIGURES, WEAK
 from tests.support.pictures import zipped
 from tests.support.recorded import trained
 from xray_classifier.errors import DatasetError
@@ -183,7 +183,13 @@ def test_second_answer_has_its_part_of_the_card_if_the_model_tells_it(folder: Pa
     assert "| **test** | 390 | 0.880 (0.840 to 0.920) | 82.0 % (78.0 % to 86.0 %) |" in part
     assert "an accuracy of 90.7 % on the official test set" in part
     assert "cannot prove the cause" in part
+    assert "Under a verdict of pneumonia" in part
     assert "| second output | probability that a pneumonia is a bacterial one |" in card
+    write_spec(replace(spec, etiology=WEAK), path)
+    hidden = render_card(folder)
+    assert "It is shown nowhere, since its AUC is under 0.85.**" in hidden
+    assert "Under a verdict of pneumonia" not in hidden
+    assert "probability that a pneumonia is a bacterial one; not shown, see section 7" in hidden
     without = card.replace(card[card.index("### Bacterial or") : card.index("## 8. ")], "")
     write_spec(spec, path)
     assert "\n".join(line for line in without.splitlines() if "second output" not in line) == (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.etiologies import FACTS
+from tests.support.etiologies import FACTS, WEAK
 from tests.support.etiologies import FIGURES as SECOND
 from tests.support.recorded import (
     CHANGE,
@@ -247,6 +247,12 @@ def test_second_answer_is_told_beside_what_others_report() -> None:
         in etiology_sentence(replace(spec, results={TEST: told}))
     )
     assert etiology_sentence(replace(spec, results={TEST: SUMMARY})) == text
+
+
+def test_second_answer_that_is_not_shown_is_said_to_be_too_weak() -> None:
+    text = etiology_sentence(replace(SPEC, etiology=WEAK))
+    assert "not well enough for that to be shown (AUC 0.840 (0.820 to 0.860) out of fold" in text
+    assert "0.85 being wanted): right on 83.0 % (81.0 % to 85.0 %) of 3,111 pneumonias" in text
 
 
 def test_model_that_does_not_tell_bacterial_from_viral_has_no_sentence_on_it() -> None:

@@ -33,7 +33,7 @@ MODULES = {"pil": "pillow", "sklearn": "scikit-learn"}
 WITH_STREAMLIT = {"starlette"}
 """Streamlit's own server: which one it brings is its own affair."""
 
-OFFLINE = {"data", "evaluation", "rendering", "training"}
+OFFLINE = {"calibration", "data", "evaluation", "rendering", "training"}
 """Rooms that only measuring and training need."""
 
 GIVEN_AWAY = {".json", ".keras", ".md", ".onnx"}

@@ -225,15 +225,17 @@ def test_folded_network_has_its_number_of_parameters() -> None:
     assert not folded.non_trainable_weights
 
 
-def test_every_layer_of_the_default_model_but_the_last_gets_its_weights() -> None:
-    model = build_default_model(250)
+@pytest.mark.parametrize("side", [250, 500])
+def test_every_layer_of_the_default_model_but_the_last_gets_its_weights(side: int) -> None:
+    model = build_default_model(side)
     model.set_weights([np.full_like(weights, np.nan) for weights in model.get_weights()])
     backbone = shaken_backbone(64)
     fold(backbone, model)
     weighted = [layer for layer in model.layers if layer.weights]
     left = [layer.name for layer in weighted if np.isnan(layer.get_weights()[0]).any()]
-    assert left == ["probability"]
-    assert len(weighted) == len(norms(backbone)) + 1
+    assert left == ["probabilities"]
+    convolutions = [layer for layer in weighted[:-1] if layer not in norms(model)]
+    assert len(convolutions) == len(norms(backbone))
     assert all(np.isfinite(one).all() for layer in weighted[:-1] for one in layer.get_weights())
 
 
@@ -242,12 +244,11 @@ def test_default_recipe_starts_from_the_imagenet_features() -> None:
         pytest.importorskip(package, reason="needs requirements-train.txt")
     model = DEFAULT.build(10)
     assert model.optimizer.use_ema
-    backbone = build_backbone(200)
+    backbone = build_backbone(224)
     load_imagenet_weights(backbone)
     images = np.random.default_rng(4).random((2, 250, 250, 1), np.float32)
     features = keras.Model(model.input, model.get_layer("features").output)(images)
-    seen = keras.ops.image.resize(images[:, 10:-10, 10:-10], (200, 200))
-    normalised = (255 * keras.ops.convert_to_numpy(seen) - 127) / 128
+    normalised = (255 * images[:, 13:-13, 13:-13] - 127) / 128
     expected = backbone(normalised.repeat(3, axis=3), training=False).numpy().mean(axis=(1, 2))
     assert expected.std() > 0.1
     np.testing.assert_allclose(features, expected, rtol=0, atol=1e-4)

@@ -12,9 +12,6 @@ from xray_classifier.calibration.scaling import Scale, fit_scale
 from xray_classifier.evaluation.metrics import Weights, estimate_point, roc_auc, with_intervals
 from xray_classifier.records.training import EtiologyFacts
 
-LEAST_AUC = 0.85
-"""A second answer that tells the two apart less well is not shown."""
-
 NAME = "etiology"
 CRITERION = "a likelihood ratio of 1: the picture speaks for a bacterial pneumonia"
 BAND = Aim(decided_right=0.9, most_undecided=0.5)
@@ -27,7 +24,7 @@ class Second:
 
     Attributes:
         scale: to be applied to it.
-        facts: for the model's JSON; None if it tells the two apart too badly to be shown.
+        facts: for the model's JSON; None if it cannot be measured.
     """
 
     scale: Scale
@@ -63,4 +60,4 @@ def calibrate_etiology(found: OutOfFold) -> Second:
         auc=with_intervals(figures, labels, patients)["auc"],
         out_of_fold=estimate_point(answers, point),
     )
-    return Second(scale, facts if facts.auc.value >= LEAST_AUC else None)
+    return Second(scale, facts)

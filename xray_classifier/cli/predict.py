@@ -141,7 +141,7 @@ def _show_remarks(classifier: Classifier) -> None:
     from xray_classifier.inference.etiology import NO_PROOF, etiology_evidence
 
     show_remarks(classifier)
-    facts = classifier.spec.etiology
+    facts = classifier.spec.shown_etiology
     if facts:
         print(f"note: bacterial or viral: {NO_PROOF} {etiology_evidence(facts)}", file=sys.stderr)
 

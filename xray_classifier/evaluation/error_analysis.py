@@ -92,7 +92,7 @@ def bacterial_or_viral(
     Args:
         evaluation: the answers.
         facts: on the second answer, with the threshold and band that it has; None for a model
-            that does not show one.
+            without one.
 
     Returns:
         None where that cannot be measured.

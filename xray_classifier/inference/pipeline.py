@@ -172,7 +172,7 @@ def _result(
         probability=probability,
         verdict=verdict,
         bacterial=bacterial,
-        etiology=None if decision.reason else etiology_of(verdict, bacterial, spec.etiology),
+        etiology=None if decision.reason else etiology_of(verdict, bacterial, spec.shown_etiology),
         warnings=(*radiograph.warnings, *_warnings_of(decision)),
         post_test_probability=None if pretest is None else post_test(probability, spec, pretest),
         runtime=classifier.network.runtime,

@@ -253,10 +253,11 @@ def geometry(path: Path) -> str:
 
 
 def _second_output_row(spec: ModelSpec) -> list[tuple[str, str]]:
-    """Say what the second answer is; nothing if there is none that is shown."""
+    """Say what the second answer is; nothing if there is none."""
     if spec.etiology is None:
         return []
-    return [("second output", "probability that a pneumonia is a bacterial one")]
+    hidden = "" if spec.etiology.shown else "; not shown, see section 7"
+    return [("second output", f"probability that a pneumonia is a bacterial one{hidden}")]
 
 
 def _onnx_row(spec: ModelSpec) -> list[tuple[str, str]]:

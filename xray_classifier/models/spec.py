@@ -58,8 +58,7 @@ class ModelSpec:
         calibration: None for a model that is not calibrated.
         operating_points: the one taken by default first; none where none were fitted.
         training: None where it is not recorded.
-        etiology: how its second answer was calibrated; None for a model that has none, or whose
-            second answer is not good enough to be shown.
+        etiology: how its second answer was calibrated; None for a model that has none.
         results: what `evaluate --record` measured, by data set and split, as chest_xray/test.
     """
 
@@ -135,6 +134,11 @@ class ModelSpec:
             f"Model {self.name} has no operating point {name!r}; it has: "
             f"{', '.join(self.point_names)}."
         )
+
+    @property
+    def shown_etiology(self) -> EtiologyFacts | None:
+        """Facts on the second answer, None where it is not to be shown."""
+        return self.etiology if self.etiology and self.etiology.shown else None
 
     @property
     def short_hash(self) -> str:

@@ -98,6 +98,10 @@ class PlainCalibration:
     balanced: PlainPoint
 
 
+LEAST_AUC = 0.85
+"""A second answer that tells bacterial from viral less well is measured, but not shown."""
+
+
 @dataclass(frozen=True)
 class EtiologyFacts:
     """How a model's second answer, bacterial or viral, was calibrated on pneumonias, out of fold.
@@ -123,6 +127,11 @@ class EtiologyFacts:
     high: float
     auc: Estimate
     out_of_fold: PointFigures
+
+    @property
+    def shown(self) -> bool:
+        """Whether it tells the two apart well enough to be said of a patient's radiograph."""
+        return self.auc.value >= LEAST_AUC
 
 
 @dataclass(frozen=True)
