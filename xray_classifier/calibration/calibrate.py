@@ -5,14 +5,14 @@ Nothing here ever sees a test image: the answers come from `cross_validation`.
 Where their table tells how images are rendered, calibration and the point `balanced` with its band
 are fitted to answers weighted so that rendering tells nothing of the label (`rendering.score`).
 Else part of a probability would mean "so ill children are rendered here", which no other hospital
-confirms. It costs on patients like those of the training. There the calibration error of the first
-model so fitted rose from .009 to .038 and its loss from .073 to .096; weighted, they fell from .071
-to .041 and from .251 to .206. Numbers that are too sure where rendering misleads do more harm than
-ones that are not sure enough where it helps. What every image counted once would give is recorded.
+confirms. It costs on patients like those of the training: a larger loss and calibration error there
+for smaller ones where rendering misleads. Numbers that are too sure where it misleads do more harm
+than ones that are not sure enough where it helps. What every image counted once would give is
+recorded, and the model card shows both.
 
 `screening` and `confirming` keep what they promise on patients as they are. So do their bands: with
-weights, the tenth that may be left undecided would be used up by the hard images, and the decided
-ones of `confirming` would be right in 97.1 % instead of 98.9 %.
+weights, the tenth that may be left undecided would be used up by the hard images, and fewer of the
+decided ones would be right.
 """
 
 from __future__ import annotations
