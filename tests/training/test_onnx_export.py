@@ -215,24 +215,12 @@ def build(name: str) -> list[Any]:
     return {
         "normalization": [normalization, convolution],
         "resizing": [keras.layers.Cropping2D(135), keras.layers.Resizing(200, 200), convolution],
-        "flip": [keras.layers.Cropping2D(200), Mirror(), convolution],
     }[name]
 
 
-def Mirror() -> Any:  # noqa: N802  # a class, once Keras is there
-    import keras
-
-    class _Mirror(keras.layers.Layer):
-        def call(self, batch: Any) -> Any:
-            sides = keras.ops.arange(100, dtype="float32") / 100
-            return keras.ops.flip(batch, axis=2) * keras.ops.reshape(sides, (1, 1, 100, 1))
-
-    return _Mirror()
-
-
-@pytest.mark.parametrize("name", ["normalization", "resizing", "flip"])
+@pytest.mark.parametrize("name", ["normalization", "resizing"])
 def test_layers_that_the_converter_fails_at_alone_are_right(tmp_path: Path, name: str) -> None:
-    """Constants taken for inputs; 230 pixels made 199 instead of 200; a flip of a dozen nodes."""
+    """Constants taken for inputs; 230 pixels made 199 instead of 200."""
     network, exported = converted(tmp_path, *build(name))
     np.testing.assert_allclose(
         network.logits(noise()), exported.logits(noise()), rtol=1e-5, atol=1e-6

@@ -118,7 +118,7 @@ def convert(network: KerasNetwork) -> bytes:
             function,
             input_signature=function.input_signature,
             opset=OPSET,
-            custom_op_handlers={"ResizeBilinear": (_resize, []), "ReverseV2": (_reverse, [])},
+            custom_op_handlers={"ResizeBilinear": (_resize, [])},
         )
         _keep_constants(model.graph, function.get_concrete_function())
         _give_what_lies_within(model)
@@ -225,21 +225,6 @@ def _resize(context: Any, node: Any, _name: str, _arguments: Any) -> None:
         shapes=[[n, height, width, channels]],
         dtypes=[kind],
     )
-
-
-def _reverse(context: Any, node: Any, _name: str, _arguments: Any) -> None:
-    """Convert a flip to one slice that goes backwards; tf2onnx makes a dozen nodes of it."""
-    rank = context.get_rank(node.input[0])
-    axes = [axis % rank for axis in node.inputs[1].get_tensor_value(as_list=True)]
-    tensors, outputs = node.input[0], list(node.output)
-    shapes, kinds = [context.get_shape(outputs[0])], [context.get_dtype(outputs[0])]
-    context.remove_node(node.name)
-    last, before_first, step = [-1], [np.iinfo(np.int64).min + 1], [-1]
-    limits = [
-        _constant(context, values)
-        for values in (last * len(axes), before_first * len(axes), axes, step * len(axes))
-    ]
-    context.make_node("Slice", [tensors, *limits], outputs=outputs, shapes=shapes, dtypes=kinds)
 
 
 def _constant(context: Any, values: list[int]) -> str:
