@@ -71,15 +71,6 @@ def test_each_command_explains_itself(command: str, capsys: Captured) -> None:
     assert f"usage: python -m xray_classifier {command}".rstrip() in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("study", "case-report"), ("spread", "seeds"), ("report", "update-docs")]
-)
-def test_old_name_of_a_command_answers(old: str, new: str, capsys: Captured) -> None:
-    with pytest.raises(SystemExit, match="^0$"):
-        main([old, "--help"])
-    assert f"usage: python -m xray_classifier {new} " in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("command", sorted(GROUPS))
 def test_group_without_a_command_is_wrong_usage(command: str, capsys: Captured) -> None:
     with pytest.raises(SystemExit, match="^2$"):

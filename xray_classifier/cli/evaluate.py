@@ -104,7 +104,6 @@ def _add_explain_check(group: Group) -> None:
 def _add_seeds(group: Group) -> None:
     parser = group.add_parser(
         "seeds",
-        aliases=["spread"],  # its old name, until 0.3.0
         help="measure models that differ in their seed only, on the hold-out",
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="names or .keras files")
@@ -116,7 +115,6 @@ def _add_seeds(group: Group) -> None:
 def _add_update_docs(group: Group) -> None:
     parser = group.add_parser(
         "update-docs",
-        aliases=["report"],  # its old name, until 0.3.0
         help="write the recorded figures into the README and docs/",
     )
     parser.set_defaults(run=update_docs)

@@ -55,7 +55,6 @@ def _add_explain(group: Group) -> None:
 def _add_case_report(group: Group) -> None:
     parser = group.add_parser(
         "case-report",
-        aliases=["study"],  # its old name, until 0.3.0
         help="write a report on one image, as PDF, JSON or DICOM",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="an image")
