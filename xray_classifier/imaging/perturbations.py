@@ -39,7 +39,17 @@ def swap_border(batch: Tensor, rng: np.random.Generator, margin: float) -> Tenso
         rng: draws who lends to whom.
         margin: width of the border at each side, as a fraction of the side, 0 to 0.5.
     """
-    lenders = batch[_derangement(len(batch), rng)]
+    return take_border(batch, batch[_derangement(len(batch), rng)], margin)
+
+
+def take_border(batch: Tensor, lenders: Tensor, margin: float) -> Tensor:
+    """Replace the outer part of each image by its lender's; the centre stays.
+
+    Args:
+        batch: the images.
+        lenders: as many, of the same shape.
+        margin: width of the border at each side, as a fraction of the side, 0 to 0.5.
+    """
     return np.where(_centre(batch.shape, margin), batch, lenders)
 
 

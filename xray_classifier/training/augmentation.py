@@ -84,6 +84,8 @@ class DefaultAugmentation:
         text_chance: of text or a side marker in a corner.
         border_margin: width of the border as a fraction of the side, one for a batch.
         border_swap_chance: of another image's border.
+        border_of_other_class: how often that is one of the other class; such that in all the border
+            is as often one of the other class as of the own.
         border_erase_chance: of a border of one grey.
         log_gamma: natural logarithm of the power that the greys are raised to.
         brightness: added to the greys.
@@ -109,6 +111,7 @@ class DefaultAugmentation:
     text_chance: float = 0.3
     border_margin: Range = (0.05, 0.2)
     border_swap_chance: float = 0.7
+    border_of_other_class: float = 0.7
     border_erase_chance: float = 0.15
     log_gamma: Range = (-0.4, 0.4)
     brightness: Range = (-0.12, 0.12)
@@ -132,7 +135,7 @@ class DefaultAugmentation:
         """
         batch = self._change_rendering(batch, labels, rng)
         batch = self.move(batch, rng)
-        batch = self._change_border(batch, rng)
+        batch = self._change_border(batch, labels, rng)
         each = (len(batch), 1, 1, 1)
         batch = perturbations.adjust_gamma(batch, np.exp(rng.uniform(*self.log_gamma, each)))
         brightness = rng.uniform(*self.brightness, each)
@@ -154,26 +157,26 @@ class DefaultAugmentation:
 
     def _change_rendering(self, batch: Tensor, labels: Labels, rng: np.random.Generator) -> Tensor:
         """Render images as others of the batch are, mostly as one of the other class."""
-        chosen = np.flatnonzero(rng.random(len(batch)) < self.rendering_chance)
-        across = rng.random(len(chosen)) < self.rendering_of_other_class
-        donors = [
-            rng.choice(np.flatnonzero((labels != labels[index]) == other))
-            for index, other in zip(chosen, across & (len(set(labels)) > 1), strict=True)
-        ]
-        if donors:
+        chosen, donors = draw_partners(
+            labels, self.rendering_chance, self.rendering_of_other_class, rng
+        )
+        if donors.size:
             gains = np.exp(rng.uniform(*self.rendering_log_gain, (len(chosen), len(RADII))))
             batch = batch.copy()
             batch[chosen] = transfer_rendering(batch[chosen], batch[donors], gains)
         return batch
 
-    def _change_border(self, batch: Tensor, rng: np.random.Generator) -> Tensor:
-        """Burn in text, swap borders and erase them."""
+    def _change_border(self, batch: Tensor, labels: Labels, rng: np.random.Generator) -> Tensor:
+        """Burn in text, take others' borders, mostly of the other class, and erase borders."""
         change = perturbations
         batch = sometimes(self.text_chance, batch, rng, lambda some: change.paste_text(some, rng))
         margin = rng.uniform(*self.border_margin)
-        batch = sometimes(
-            self.border_swap_chance, batch, rng, lambda some: change.swap_border(some, rng, margin)
+        chosen, lenders = draw_partners(
+            labels, self.border_swap_chance, self.border_of_other_class, rng
         )
+        borrowed = change.take_border(batch[chosen], batch[lenders], margin)
+        batch = batch.copy()
+        batch[chosen] = borrowed
         return sometimes(
             self.border_erase_chance,
             batch,
@@ -197,6 +200,29 @@ class DefaultAugmentation:
         for one in changes:
             batch = sometimes(self.machine_chance, batch, rng, one)
         return batch
+
+
+def draw_partners(
+    labels: Labels, chance: float, of_other_class: float, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw some images of a batch, and for each of them one that it is to take something of.
+
+    Args:
+        labels: 0 or 1 for each image, shape (n,).
+        chance: of each image.
+        of_other_class: how often its partner is one of the other class, if there is one.
+        rng: draws all that is random.
+
+    Returns:
+        The positions of k images, and of their partners, both of shape (k,).
+    """
+    chosen = np.flatnonzero(rng.random(len(labels)) < chance)
+    across = rng.random(len(chosen)) < of_other_class
+    partners = [
+        rng.choice(np.flatnonzero((labels != labels[index]) == other))
+        for index, other in zip(chosen, across & (len(set(labels)) > 1), strict=True)
+    ]
+    return chosen, np.array(partners, np.intp)
 
 
 def sometimes(
