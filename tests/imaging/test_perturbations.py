@@ -22,6 +22,7 @@ from xray_classifier.imaging.perturbations import (
     sharpen,
     shift_grey,
     swap_border,
+    take_border,
 )
 from xray_classifier.imaging.preprocessing import Tensor
 
@@ -174,6 +175,13 @@ def test_centre_stays_bit_by_bit_when_borders_are_swapped() -> None:
     swapped = swap_border(batch, rng(), MARGIN)
     np.testing.assert_array_equal(swapped[:, INNER, INNER], batch[:, INNER, INNER])
     assert np.all(np.any(border_of(swapped) != border_of(batch), axis=1))
+
+
+def test_border_is_the_lenders_bit_by_bit() -> None:
+    batch, lenders = noise(6), noise(6)[::-1]
+    taken = take_border(batch, lenders, MARGIN)
+    np.testing.assert_array_equal(border_of(taken), border_of(lenders))
+    np.testing.assert_array_equal(taken[:, INNER, INNER], batch[:, INNER, INNER])
 
 
 def test_an_image_alone_has_none_to_lend_it_a_border() -> None:

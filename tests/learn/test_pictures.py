@@ -68,7 +68,7 @@ def test_default_model_is_shown_to_see_what_its_layers_give() -> None:
     from xray_classifier.models.loading import KERAS, load_classifier
 
     values = scale(shaded_square())[np.newaxis]
-    for layer in keras_model(load_classifier(runtime=KERAS).network).layers[1:3]:
+    for layer in keras_model(load_classifier(runtime=KERAS).network).layers[1:5]:
         values = np.asarray(layer(values))
     assert values.shape == (1, 224, 224, 1)
     shown = seen_by_default(scale(shaded_square()))

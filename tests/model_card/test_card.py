@@ -97,18 +97,19 @@ def test_card_can_be_written_before_the_test_was_met(folder: Path) -> None:
 def test_way_to_the_first_convolution_is_told_from_the_file(folder: Path) -> None:
     layers = [
         ("InputLayer", {}),
-        ("AveragePooling2D", {"pool_size": [2, 2]}),
+        ("AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]}),
+        ("AveragePooling2D", {"pool_size": [3, 3], "strides": [1, 1]}),
         ("Cropping2D", {"cropping": [[10, 10], [10, 10]]}),
         ("Resizing", {"height": 200}),
         ("Conv2D", {}),
-        ("AveragePooling2D", {"pool_size": [2, 2]}),
+        ("AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]}),
     ]
     config = {"layers": [{"class_name": name, "config": facts} for name, facts in layers]}
     content = zipped({"config.json": json.dumps({"config": config}).encode()})
     (folder / "default.keras").write_bytes(content)
     assert (
-        "averaging to 250 x 250, the outer 4 % cut off at each edge, which leaves 230 x 230, "
-        "resizing to 200 x 200;" in render_card(folder)
+        "averaging to 250 x 250, blurring over 3 x 3 to 248 x 248, the outer 4 % cut off at each "
+        "edge, which leaves 228 x 228, resizing to 200 x 200;" in render_card(folder)
     )
 
 

@@ -97,7 +97,7 @@ def test_weights_follow_from_the_seed(model: Any) -> None:
 # The default model
 
 DEFAULT_PARAMETERS = 3_351_986
-EDGE = 13  # of 250 pixels
+EDGE = 11  # of 250 pixels
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +173,17 @@ def test_whole_image_gets_the_answers_of_the_pooled_one(
     np.testing.assert_allclose(found, answers(on_pooled, pooled), rtol=0, atol=1e-5)
 
 
+def test_the_picture_is_blurred_by_a_kernel_of_five_pixels(on_pooled: Any) -> None:
+    (cropping,) = (layer for layer in on_pooled.layers if type(layer).__name__ == "Cropping2D")
+    point = np.zeros((1, 250, 250, 1), np.float32)
+    point[0, 125, 125] = 1
+    seen = keras.Model(on_pooled.input, cropping.output)(point)[0, :, :, 0]
+    kernel = np.array([1, 2, 3, 2, 1]) / 9
+    around = slice(125 - 13 - 2, 125 - 13 + 3)  # of the 13 pixels at each edge that are left out
+    np.testing.assert_allclose(seen[around, around], np.outer(kernel, kernel), atol=1e-6)
+    assert float(keras.ops.sum(seen)) == pytest.approx(1, abs=1e-5)
+
+
 def test_the_network_sees_imagenets_size_and_nothing_is_resized(on_pooled: Any) -> None:
     (cropping,) = (layer for layer in on_pooled.layers if type(layer).__name__ == "Cropping2D")
     assert cropping.output.shape == (None, 224, 224, 1)
@@ -180,7 +191,7 @@ def test_the_network_sees_imagenets_size_and_nothing_is_resized(on_pooled: Any) 
 
 
 @pytest.mark.parametrize("side", ["top", "bottom", "left", "right", "all"])
-def test_the_outer_13_of_250_pixels_change_nothing(
+def test_the_outer_11_of_250_pixels_change_nothing(
     side: str, on_pooled: Any, on_whole: Any, images: Any
 ) -> None:
     for model, edge in ((on_pooled, EDGE), (on_whole, 2 * EDGE)):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor
 from xray_classifier.training import augmentation
-from xray_classifier.training.augmentation import DefaultAugmentation, sometimes
+from xray_classifier.training.augmentation import DefaultAugmentation, draw_partners, sometimes
 from xray_classifier.training.recipes import DEFAULT as RECIPE
 from xray_classifier.training.training_images import Batches
 
@@ -73,10 +73,11 @@ def test_every_image_is_changed_in_its_own_way_and_the_original_left_alone() -> 
     assert len({image.tobytes() for image in changed} | {before[0].tobytes()}) == 9
 
 
-def test_only_the_rendering_depends_on_the_labels() -> None:
+def test_only_rendering_and_border_depend_on_the_labels() -> None:
     """No other change may come with a class more often than with the other."""
     images = rng(0).integers(0, 256, (8, 60, 60), np.uint8)
-    recipe = replace(RECIPE, augment=replace(DEFAULT, rendering_chance=0.0))
+    alone = replace(DEFAULT, rendering_chance=0.0, border_swap_chance=0.0)
+    recipe = replace(RECIPE, augment=alone)
     one = labels(8)[:, None]
     batches, swapped = (Batches(images, each, recipe, seed=5) for each in (one, 1 - one))
     np.testing.assert_array_equal(batches[0][0], swapped[0][0])
@@ -87,7 +88,7 @@ def rendered_as(monkeypatch: pytest.MonkeyPatch, which: NDArray[np.float32]) -> 
     """Draw whose rendering images get, many times; each image is its number."""
     pairs: list[tuple[float, float]] = []
 
-    def watch(batch: Tensor, donors: Tensor) -> Tensor:
+    def watch(batch: Tensor, donors: Tensor, _gains: Any) -> Tensor:
         pairs.extend(zip(batch[:, 0, 0, 0].tolist(), donors[:, 0, 0, 0].tolist(), strict=True))
         return batch
 
@@ -113,9 +114,41 @@ def test_a_batch_of_one_class_lends_within_it(monkeypatch: pytest.MonkeyPatch) -
     assert len(rendered_as(monkeypatch, np.ones(8, np.float32))) > 100
 
 
+def test_border_tells_nothing_of_the_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is of the own class as often as of the other one, that of the image itself counted."""
+    which = np.array([0, 1, 1, 1] * 8, np.float32)
+    own = []
+
+    def watch(batch: Tensor, lenders: Tensor, _margin: float) -> Tensor:
+        own.extend((batch == lenders)[:, 0, 0, 0].tolist())
+        return batch
+
+    monkeypatch.setattr(perturbations, "take_border", watch)
+    for name in ("paste_text", "erase_border"):
+        monkeypatch.setattr(perturbations, name, lambda batch, *_drawn: batch)
+    batch = np.broadcast_to(which[:, None, None, None], (32, 4, 4, 1))
+    generator = rng()
+    for _ in range(200):
+        DEFAULT._change_border(batch, which, generator)
+    kept = 200 * 32 - len(own)
+    assert (kept + sum(own)) / (200 * 32) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("n", [1, 8])
+def test_partners_are_within_the_class_where_there_is_one_only(n: int) -> None:
+    chosen, partners = draw_partners(np.ones(n, np.float32), 1.0, 1.0, rng())
+    assert chosen.tolist() == list(range(n))
+    assert set(partners.tolist()) <= set(range(n))
+
+
+def test_no_partner_is_drawn_for_none() -> None:
+    chosen, partners = draw_partners(np.ones(8, np.float32), 0.0, 1.0, rng())
+    assert (chosen.size, partners.size) == (0, 0)
+
+
 SHARES = {
     "paste_text": 0.3,
-    "swap_border": 0.7,
+    "take_border": 0.7,
     "erase_border": 0.15,
     "adjust_gamma": 1.0,
     "shift_grey": 1.0,

@@ -24,10 +24,10 @@ CLOSED = (
     "its ONNX file is older than this page. Export it anew."
 )
 OTHER = (
-    "`{name}` takes the same tensor, halves it and leaves out its outermost edge: 224 x 224 pixels "
-    "stay. It has many more and smaller convolutions, which met ordinary photographs first, and "
-    "ends as the article's network does, in a sigmoid; in two of them, in fact: a second one tells "
-    "bacterial from viral pneumonia."
+    "`{name}` takes the same tensor, halves and blurs it, and leaves out its outermost edge: 224 x "
+    "224 pixels stay. It has many more and smaller convolutions, which met ordinary photographs "
+    "first, and ends as the article's network does, in a sigmoid; in two of them, in fact: a "
+    "second one learned to tell bacterial from viral pneumonia."
 )
 SQUEEZED = (
     "Networks take pictures of one size. Everything is squeezed to 500 x 500 pixels, each a *grey "

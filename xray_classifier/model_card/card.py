@@ -237,8 +237,10 @@ def geometry(path: Path) -> str:
         facts = layer["config"]
         match layer["class_name"]:
             case "AveragePooling2D":
-                side //= facts["pool_size"][0]
-                steps.append(f"averaging to {side} x {side}")
+                width, stride = facts["pool_size"][0], facts["strides"][0]
+                side = (side - width) // stride + 1
+                blurred = f"blurring over {width} x {width}" if stride == 1 else "averaging"
+                steps.append(f"{blurred} to {side} x {side}")
             case "Cropping2D":
                 cut = facts["cropping"][0][0]
                 steps.append(f"the outer {as_percent(cut / side, 0)} cut off at each edge")
