@@ -43,6 +43,7 @@ def test_commands_are_those_of_the_readme() -> None:
     assert {*ALL} == GROUPS | {
         "calibrate",
         "card",
+        "compare",
         "cross-validate",
         "data check",
         "data download",

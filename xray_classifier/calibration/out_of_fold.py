@@ -35,6 +35,7 @@ class OutOfFold:
         etiologies: "bacteria", "virus" or "", by the file's name.
         bacterial: the network's probability that a pneumonia is a bacterial one; None in a table
             of a network that does not say.
+        files: the images' names.
     """
 
     labels: Labels
@@ -44,6 +45,7 @@ class OutOfFold:
     rendering: Scores | None = None
     etiologies: tuple[str, ...] = ()
     bacterial: Probabilities | None = None
+    files: tuple[str, ...] = ()
 
 
 def read_out_of_fold(path: Path) -> OutOfFold:
@@ -58,8 +60,9 @@ def read_out_of_fold(path: Path) -> OutOfFold:
         labels = np.array([LABELS.index(row["label"]) for row in rows], np.intp)
         probabilities = np.array([float(row["probability"]) for row in rows])
         patients = tuple(row["patient"] for row in rows)
+        files = tuple(row["file"] for row in rows)
         folds = len({row["fold"] for row in rows})
-        etiologies = tuple(etiology_from_name(row["file"]) for row in rows)
+        etiologies = tuple(etiology_from_name(file) for file in files)
         rendering, bacterial = (  # the first tables had no such columns
             np.array([float(row[name]) for row in rows]) if rows and name in rows[0] else None
             for name in (RENDERING, BACTERIAL)
@@ -73,4 +76,6 @@ def read_out_of_fold(path: Path) -> OutOfFold:
         ) from error
     if len(set(labels.tolist())) < len(LABELS):
         raise DatasetError(f"{path} holds one class only; both are needed.")
-    return OutOfFold(labels, probabilities, patients, folds, rendering, etiologies, bacterial)
+    return OutOfFold(
+        labels, probabilities, patients, folds, rendering, etiologies, bacterial, files
+    )

@@ -32,6 +32,7 @@ def add_commands(group: Group) -> None:
     """Describe these commands and their options."""
     _add_train(group)
     _add_cross_validate(group)
+    _add_compare(group)
     _add_calibrate(group)
     _add_export(group)
 
@@ -87,6 +88,15 @@ def _add_full_resolution(parser: argparse.ArgumentParser) -> None:
         help="some of the same radiographs, under the same names, at full resolution: show them, "
         "too",
     )
+
+
+def _add_compare(group: Group) -> None:
+    parser = group.add_parser(
+        "compare", help="say which of two recipes is ahead, by their cross-validations"
+    )
+    parser.add_argument("first", type=Path, help="out_of_fold.csv of one recipe")
+    parser.add_argument("second", type=Path, help="that of another one, on the same images")
+    parser.set_defaults(run=compare)
 
 
 def _add_calibrate(group: Group) -> None:
@@ -180,6 +190,17 @@ def cross_validate(options: argparse.Namespace) -> int:
             options.full_resolution,
         )
     )
+    return 0
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Compare the out-of-fold answers of two recipes."""
+    with needs("requirements-train.txt"):
+        from xray_classifier.calibration import comparison
+        from xray_classifier.calibration.out_of_fold import read_out_of_fold
+
+    first, second = read_out_of_fold(options.first), read_out_of_fold(options.second)
+    print(comparison.describe(comparison.compare_recipes(first, second)))
     return 0
 
 
