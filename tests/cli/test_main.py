@@ -61,6 +61,8 @@ def test_commands_are_those_of_the_readme() -> None:
         "train default",
         "train gate",
         "train rendering",
+        "train sharp",
+        "train soft",
         "update-docs",
     }
 

@@ -14,9 +14,17 @@ from tests.support.commands import Captured, flat, said
 from xray_classifier.calibration import calibrate
 from xray_classifier.cli import train as cli_train
 from xray_classifier.cli.main import main
-from xray_classifier.cli.options import TRAINABLE
-from xray_classifier.training import cross_validation, trainer
-from xray_classifier.training.recipes import ARTICLE, DEFAULT, RECIPES, Recipe
+from xray_classifier.cli.options import AVERAGED, TRAINABLE
+from xray_classifier.training import averaging, cross_validation, trainer
+from xray_classifier.training.recipes import (
+    ARTICLE,
+    AVERAGES,
+    DEFAULT,
+    RECIPES,
+    SOFT,
+    Average,
+    Recipe,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras
@@ -26,11 +34,15 @@ pytestmark = [
 
 @pytest.mark.parametrize(
     ("recipe", "option", "seed", "full"),
-    [(ARTICLE, [], 1, None), (DEFAULT, ["--seed", "7", "--full-resolution", "f"], 7, Path("f"))],
-    ids=["article", "default"],
+    [
+        (ARTICLE, [], 1, None),
+        (SOFT, ["--seed", "7", "--full-resolution", "f"], 7, Path("f")),
+        (DEFAULT, ["--seed", "7", "--full-resolution", "f"], 7, Path("f")),
+    ],
+    ids=["article", "soft", "default"],
 )
 def test_training_gets_what_was_asked_for(
-    recipe: Recipe,
+    recipe: Recipe | Average,
     option: list[str],
     seed: int,
     full: Path | None,
@@ -45,6 +57,7 @@ def test_training_gets_what_was_asked_for(
         return tmp_path / "out" / f"{recipe.name}.keras"
 
     monkeypatch.setattr(trainer, "train", train)
+    monkeypatch.setattr(averaging, "train_average", train)
     table = tmp_path / "patients.csv"
     table.write_text("file,patient\na.png,Ann\n")
     command = ["train", recipe.name, "--data", "d", "--out", "o", "--patients", str(table)]
@@ -55,6 +68,7 @@ def test_training_gets_what_was_asked_for(
 
 def test_each_recipe_has_its_command() -> None:
     assert TRAINABLE.keys() == RECIPES.keys()
+    assert AVERAGED.keys() == AVERAGES.keys()
 
 
 def test_weights_that_are_not_installed_are_one_line_of_error(

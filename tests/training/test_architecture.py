@@ -6,8 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from xray_classifier.training.architecture import build_article_cnn, build_default_model
-from xray_classifier.training.efficientnet_lite import FIXED_BLOCKS
+from xray_classifier.training.architecture import (
+    average_networks,
+    build_article_cnn,
+    build_lite_network,
+)
+from xray_classifier.training.efficientnet_lite import FIXED_BLOCKS, settle
 from xray_classifier.training.imagenet_weights import fold
 
 # Layer, output shape without the batch, number of parameters.
@@ -94,7 +98,7 @@ def test_weights_follow_from_the_seed(model: Any) -> None:
     assert np.any(first[0] != other[0])
 
 
-# The default model
+# The default model's networks
 
 DEFAULT_PARAMETERS = 3_351_986
 EDGE = 11  # of 250 pixels
@@ -102,9 +106,9 @@ EDGE = 11  # of 250 pixels
 
 @pytest.fixture(scope="module")
 def on_pooled() -> Any:
-    """The default model as it is trained, with random weights through which images pass."""
+    """The soft network as it is trained, with random weights through which images pass."""
     draw = np.random.default_rng(5)
-    model = build_default_model(250)
+    model = build_lite_network(250, soft=True)
     model.set_weights([drawn(variable, draw) for variable in model.weights])
     return model
 
@@ -124,7 +128,7 @@ def drawn(variable: Any, draw: np.random.Generator) -> Any:
 @pytest.fixture(scope="module")
 def on_whole(on_pooled: Any) -> Any:
     """The same as it is shipped, for images of 500 pixels."""
-    model = build_default_model()
+    model = build_lite_network(soft=True)
     fold(on_pooled, model)
     return model
 
@@ -140,7 +144,7 @@ def answers(model: Any, batch: Any) -> Any:
     return keras.ops.convert_to_numpy(model(batch, training=False))
 
 
-def test_default_model_takes_images_whole_or_pooled(on_pooled: Any, on_whole: Any) -> None:
+def test_network_takes_images_whole_or_pooled(on_pooled: Any, on_whole: Any) -> None:
     assert on_pooled.input_shape == (None, 250, 250, 1)
     assert on_whole.input_shape == (None, 500, 500, 1)
     assert on_pooled.output_shape == on_whole.output_shape == (None, 2)
@@ -184,6 +188,16 @@ def test_the_picture_is_blurred_by_a_kernel_of_five_pixels(on_pooled: Any) -> No
     assert float(keras.ops.sum(seen)) == pytest.approx(1, abs=1e-5)
 
 
+def test_sharp_network_differs_in_what_it_sees_alone(on_pooled: Any, images: Any) -> None:
+    sharp = build_lite_network(250, soft=False)
+    (cropping,) = (layer for layer in sharp.layers if type(layer).__name__ == "Cropping2D")
+    batch = images[:, :250, :250]
+    seen = keras.Model(sharp.input, cropping.output)(batch)
+    np.testing.assert_array_equal(seen, batch[:, 13:-13, 13:-13])
+    assert [w.shape for w in sharp.get_weights()] == [w.shape for w in on_pooled.get_weights()]
+    assert (sharp.name, on_pooled.name) == ("sharp", "soft")
+
+
 def test_the_network_sees_imagenets_size_and_nothing_is_resized(on_pooled: Any) -> None:
     (cropping,) = (layer for layer in on_pooled.layers if type(layer).__name__ == "Cropping2D")
     assert cropping.output.shape == (None, 224, 224, 1)
@@ -221,3 +235,66 @@ def test_pixels_are_scaled_as_imagenet_was(on_pooled: Any) -> None:
     (rescaling,) = (layer for layer in on_pooled.layers if type(layer).__name__ == "Rescaling")
     tensor = np.array([[0.0, 127 / 255, 1.0]], np.float32)
     np.testing.assert_allclose(rescaling(tensor), [[-127 / 128, 0, 1]], atol=1e-6)
+
+
+# Several networks as one
+
+
+def test_average_gives_the_weighted_mean_of_the_logits(on_whole: Any, images: Any) -> None:
+    draw = np.random.default_rng(6)
+    sharp = build_lite_network(soft=False)
+    sharp.set_weights([drawn(variable, draw) for variable in sharp.weights])
+    model = average_networks({"sharp": sharp, "soft": on_whole}, (0.25, 0.75), "both")
+    one, other = (logits(answers(each, images)) for each in (sharp, on_whole))
+    assert np.abs(one - other).min() > 1e-3
+    np.testing.assert_allclose(
+        logits(answers(model, images)), 0.25 * one + 0.75 * other, rtol=0, atol=1e-4
+    )
+    assert (model.name, model.input_shape, model.output_shape) == (
+        "both",
+        (None, 500, 500, 1),
+        (None, 2),
+    )
+    assert [layer.name for layer in model.layers[1:3]] == ["sharp", "soft"]
+    assert model.count_params() == 2 * DEFAULT_PARAMETERS - 2  # two biases are one
+
+
+def logits(probabilities: Any) -> Any:
+    return np.log(probabilities / (1 - probabilities))
+
+
+# Batch norms, when training is over
+
+
+@pytest.fixture
+def normed() -> Any:
+    """A batch norm that has seen other images, and a layer behind it."""
+    norm = keras.layers.BatchNormalization(momentum=0.99)
+    outputs = keras.layers.Dense(1)(keras.layers.Flatten()(norm(inputs := keras.Input((1, 1, 2)))))
+    model = keras.Model(inputs, outputs)
+    norm.set_weights([np.full(2, value) for value in (1.5, 0.5, 9, 9)])
+    return model
+
+
+def test_settled_batch_norms_have_the_mean_statistics_of_the_batches(normed: Any) -> None:
+    first = np.array([[1, 10], [3, 10]], np.float32).reshape(2, 1, 1, 2)  # variances 1, 0
+    second = np.array([[5, 0], [5, 4]], np.float32).reshape(2, 1, 1, 2)  # variances 0, 4
+    kernel = normed.layers[-1].get_weights()
+    settle(normed, iter([first, second]))
+    gamma, beta, mean, variance = normed.layers[1].get_weights()
+    np.testing.assert_allclose(mean, [(2 + 5) / 2, (10 + 2) / 2])
+    np.testing.assert_allclose(variance, [1 / 2, 4 / 2])
+    np.testing.assert_array_equal([gamma, beta], [[1.5, 1.5], [0.5, 0.5]])
+    for weights, before in zip(normed.layers[-1].get_weights(), kernel, strict=True):
+        np.testing.assert_array_equal(weights, before)
+
+
+def test_batch_norms_that_were_not_trained_stay_as_they_were(normed: Any) -> None:
+    normed.layers[1].trainable = False
+    settle(normed, [np.ones((2, 1, 1, 2), np.float32)])
+    np.testing.assert_array_equal(normed.layers[1].moving_mean, [9, 9])
+
+
+def test_without_batches_statistics_stay_as_training_left_them(normed: Any) -> None:
+    settle(normed, [])
+    np.testing.assert_array_equal(normed.layers[1].moving_variance, [9, 9])

@@ -45,7 +45,7 @@ RECIPE = Recipe(
     targets=lambda sample: (float(sample.label),),
     augment=lambda batch, labels, rng: batch,
     callbacks=list,
-    finish=lambda trained: trained,
+    finish=lambda trained, _batches: trained,
     keep_best=False,
     facts={},
 )

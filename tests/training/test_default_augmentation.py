@@ -13,7 +13,7 @@ from xray_classifier.imaging import perturbations
 from xray_classifier.imaging.preprocessing import Tensor
 from xray_classifier.training import augmentation
 from xray_classifier.training.augmentation import DefaultAugmentation, draw_partners, sometimes
-from xray_classifier.training.recipes import DEFAULT as RECIPE
+from xray_classifier.training.recipes import SOFT as RECIPE
 from xray_classifier.training.training_images import Batches
 
 DEFAULT = DefaultAugmentation()

@@ -24,8 +24,11 @@ from xray_classifier.training.architecture import build_article_cnn
 from xray_classifier.training.checkpoints import Checkpoints
 from xray_classifier.training.recipes import (
     ARTICLE,
+    AVERAGES,
     DEFAULT,
     RECIPES,
+    SHARP,
+    SOFT,
     Recipe,
     accuracy,
     default_loss,
@@ -51,8 +54,17 @@ def in_json(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_recipes_go_by_their_names() -> None:
-    assert {"article": ARTICLE, "default": DEFAULT} == RECIPES
-    assert ARTICLE.title != DEFAULT.title
+    assert {"article": ARTICLE, "sharp": SHARP, "soft": SOFT} == RECIPES
+    assert {"default": DEFAULT} == AVERAGES
+    assert len({recipe.title for recipe in (ARTICLE, SHARP, SOFT, DEFAULT)}) == 4
+
+
+def test_default_is_the_soft_network_and_half_as_much_of_the_sharp_one() -> None:
+    assert DEFAULT.members == (SHARP, SOFT)
+    assert sum(DEFAULT.weights) == pytest.approx(1)
+    assert DEFAULT.weights[1] == pytest.approx(2 * DEFAULT.weights[0])
+    differing = {name for name in SHARP.facts if SHARP.facts[name] != SOFT.facts[name]}
+    assert differing == {"trained", "augmentation"}
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -65,14 +77,18 @@ def test_facts_fit_into_the_json_of_a_model(recipe: Recipe) -> None:
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_facts_and_images_come_from_one_augmentation(recipe: Recipe) -> None:
     augmentation: Any = recipe.augment
-    assert recipe.facts["augmentation"] == asdict(augmentation)
+    fields = {name: value for name, value in asdict(augmentation).items() if value is not None}
+    assert recipe.facts["augmentation"] == fields
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_shipped_model_states_the_augmentation_of_its_recipe(recipe: Recipe) -> None:
-    training = read_facts(recipe.name).training
-    assert training
-    assert training.recipe["augmentation"] == in_json(recipe.facts)["augmentation"]
+def test_shipped_models_state_their_recipes() -> None:
+    article, default = (read_facts(name).training for name in ("article", "default"))
+    assert article
+    assert default
+    assert [each.recipe_name for each in default.networks] == ["sharp", "soft"]
+    assert default.recipe["weights"] == dict(zip(("sharp", "soft"), DEFAULT.weights, strict=True))
+    for facts, recipe in zip((article, *default.networks), RECIPES.values(), strict=True):
+        assert facts.recipe["augmentation"] == in_json(recipe.facts)["augmentation"]
 
 
 # The article's recipe
@@ -91,7 +107,7 @@ def test_article_stops_and_slows_down_by_its_rules() -> None:
 def test_each_run_gets_callbacks_of_its_own() -> None:
     for first, second in zip(ARTICLE.callbacks(), ARTICLE.callbacks(), strict=True):
         assert first is not second
-    assert DEFAULT.callbacks() == []
+    assert SOFT.callbacks() == []
 
 
 def test_article_builds_the_articles_network() -> None:
@@ -102,7 +118,7 @@ def test_article_builds_the_articles_network() -> None:
 
 def test_article_ships_its_weights_without_the_optimizer() -> None:
     trained = build_article_cnn()
-    shipped = ARTICLE.finish(trained)
+    shipped = ARTICLE.finish(trained, [])
     assert not shipped.compiled
     assert [type(layer) for layer in shipped.layers] == [type(layer) for layer in trained.layers]
     assert_same_weights(shipped.get_weights(), trained.get_weights())
@@ -113,10 +129,10 @@ def noise(n: int, side: int) -> Tensor:
     return rng(0).random((n, side, side, 1), np.float32)
 
 
-# The network of the default recipe
+# A network of the default model
 
 
-def small_network(side: int = 500) -> keras.Model:
+def small_network(side: int = 500, *, soft: bool) -> keras.Model:
     """In the place of EfficientNet: pooled, cropped and with dropout like it, 130 weights."""
     layers = keras.layers
     inputs = keras.Input((side, side, 1))
@@ -136,7 +152,7 @@ def give_weights(source: keras.Model | None, target: keras.Model) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def small_and_deterministic() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recipes, "build_default_model", small_network)
+        patch.setattr(recipes, "build_lite_network", small_network)
         patch.setattr(efficientnet_lite, "build_backbone", lambda _side: None)
         patch.setattr(imagenet_weights, "load_imagenet_weights", lambda _backbone: None)
         patch.setattr(imagenet_weights, "fold", give_weights)
@@ -148,11 +164,11 @@ def small_and_deterministic() -> Iterator[None]:
 @pytest.fixture
 def compiled() -> Any:
     keras.utils.set_random_seed(1)
-    return DEFAULT.build(100)
+    return SOFT.build(100)
 
 
 def test_default_trains_on_pooled_images(compiled: Any) -> None:
-    assert DEFAULT.pool == 2
+    assert SOFT.pool == 2
     assert compiled.input_shape == (None, 250, 250, 1)
 
 
@@ -198,7 +214,7 @@ def test_accuracy_is_that_of_the_label() -> None:
 def test_etiology_is_learned_where_the_name_tells_it(
     name: str, label: int, targets: tuple[float, float]
 ) -> None:
-    assert DEFAULT.targets(Sample(Path(name), label, "train", "x")) == targets
+    assert SOFT.targets(Sample(Path(name), label, "train", "x")) == targets
     assert ARTICLE.targets(Sample(Path(name), label, "train", "x")) == (label,)
 
 
@@ -218,7 +234,7 @@ def test_learning_rate_rises_for_an_epoch_then_falls_by_a_cosine(
 ) -> None:
     schedule = compiled.optimizer._learning_rate
     assert float(schedule(step)) == pytest.approx(rate, rel=1e-4)
-    assert DEFAULT.epochs * 100 == 600
+    assert SOFT.epochs * 100 == 600
 
 
 def test_default_ships_averaged_weights_that_take_whole_images(compiled: Any) -> None:
@@ -228,7 +244,7 @@ def test_default_ships_averaged_weights_that_take_whole_images(compiled: Any) ->
     raw = compiled.get_weights()
     averages = [average.numpy() for average in compiled.optimizer._model_variables_moving_average]
 
-    shipped = DEFAULT.finish(compiled)
+    shipped = SOFT.finish(compiled, [])
 
     assert_same_weights(shipped.get_weights(), averages)
     assert any(np.any(one != average) for one, average in zip(raw, averages, strict=True))
@@ -236,12 +252,12 @@ def test_default_ships_averaged_weights_that_take_whole_images(compiled: Any) ->
     assert not shipped.compiled
 
 
-# A run of the default recipe
+# A run of a network of default
 
-SHORT = replace(DEFAULT, batch_size=8, epochs=4)
+SHORT = replace(SOFT, batch_size=8, epochs=4)
 STEPS = 3  # an epoch: 12 + 12 images
 SEED = 7
-FILES = {"default.keras", "default.json", "history.csv", "history.png"}
+FILES = {"soft.keras", "soft.json", "history.csv", "history.png"}
 
 
 class Killed(BaseException):
@@ -284,12 +300,12 @@ def watched(
     out = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         steps = Watched(patch)
-        assert train(SHORT, radiographs, out, SEED) == out / "default.keras"
+        assert train(SHORT, radiographs, out, SEED) == out / "soft.keras"
     return out, steps.weights
 
 
 def shipped_by(out: Path) -> Weights:
-    weights: Weights = keras.models.load_model(out / "default.keras").get_weights()
+    weights: Weights = keras.models.load_model(out / "soft.keras").get_weights()
     return weights
 
 
@@ -321,11 +337,11 @@ def test_run_ships_its_last_epoch_whichever_was_the_best(
     watched: tuple[Path, list[Weights]],
 ) -> None:
     out, _ = watched
-    facts = read_spec(out / "default.json").training
+    facts = read_spec(out / "soft.json").training
     assert facts
     assert (facts.epochs, facts.shipped_epoch) == (4, 4)
-    assert facts.recipe_name == "default"
-    assert facts.recipe == {"batch_size": 8, "max_epochs": 4, **in_json(DEFAULT.facts)}
+    assert facts.recipe_name == "soft"
+    assert facts.recipe == {"batch_size": 8, "max_epochs": 4, **in_json(SOFT.facts)}
     assert [row["epoch"] for row in history_of(out)] == [1, 2, 3, 4]
     assert {path.name for path in out.iterdir()} == FILES
 
@@ -351,9 +367,9 @@ def test_a_better_epoch_before_the_last_is_not_shipped(
 
 def test_shipped_model_is_one_that_the_app_loads(watched: tuple[Path, list[Weights]]) -> None:
     out, _ = watched
-    classifier = load_classifier(str(out / "default.keras"))
-    assert classifier.spec.name == "default"
-    assert classifier.spec.title == DEFAULT.title
+    classifier = load_classifier(str(out / "soft.keras"))
+    assert classifier.spec.name == "soft"
+    assert classifier.spec.title == SOFT.title
     assert classifier.remarks == ()
     tensor = np.full((1, 500, 500, 1), 0.5, np.float32)
     kernel, bias = shipped_by(out)
@@ -370,7 +386,7 @@ def test_a_killed_run_ends_with_the_same_weights(
         Watched(patch, dies_after=step)
         with pytest.raises(Killed, match="^$"):
             train(SHORT, radiographs, tmp_path, SEED)
-    assert not (tmp_path / "default.keras").exists()
+    assert not (tmp_path / "soft.keras").exists()
 
     train(SHORT, radiographs, tmp_path, SEED)
 

@@ -59,9 +59,9 @@ def network(steps):
     model.compile(adam, loss="binary_crossentropy", metrics=["accuracy"], jit_compile=False)
     return model
 
-def finish(trained):
+def finish(trained, batches):
     trained.optimizer.finalize_variable_values(trained.trainable_variables)
-    return ARTICLE.finish(trained)
+    return ARTICLE.finish(trained, batches)
 
 def kill(callback, batch, logs):
     killed.append(batch)

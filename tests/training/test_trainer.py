@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +33,7 @@ from xray_classifier.data.datasets import find_samples, select
 from xray_classifier.data.splits import fingerprint, part_of, split_by_patient
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import sha256_of
+from xray_classifier.imaging.preprocessing import scale
 from xray_classifier.models.spec import read_spec
 from xray_classifier.training import trainer
 from xray_classifier.training.checkpoints import Checkpoints
@@ -193,6 +194,20 @@ def test_the_json_says_how_the_model_was_made(whole: Path, radiographs: Path) ->
     assert str(facts.median_source_size) == "40 x 40"
     expected = describe_run(*split_by_patient(find_samples(radiographs)), SEED)
     assert asdict(facts).items() >= json.loads(json.dumps(expected)).items()
+
+
+def test_finishing_sees_the_training_images_unchanged(radiographs: Path, tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def finish(trained: keras.Model, batches: Iterable[Any]) -> keras.Model:
+        seen.extend(batches)
+        return RECIPE.finish(trained, [])
+
+    train(replace(RECIPE, finish=finish), radiographs, tmp_path, SEED)
+    training, _ = split_by_patient(select(find_samples(radiographs), "train"))
+    wanted, _ = load_images(training, RECIPE)
+    np.testing.assert_allclose(np.concatenate(seen), scale(wanted))
+    assert max(len(batch) for batch in seen) <= RECIPE.batch_size
 
 
 def test_a_run_that_has_ended_is_not_begun_again(whole: Path, radiographs: Path) -> None:

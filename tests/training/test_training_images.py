@@ -14,7 +14,7 @@ from tests.support.pictures import encoded
 from xray_classifier.data.datasets import Sample, find_samples
 from xray_classifier.errors import DatasetError
 from xray_classifier.training import training_images
-from xray_classifier.training.recipes import ARTICLE, DEFAULT
+from xray_classifier.training.recipes import ARTICLE, SOFT
 from xray_classifier.training.training_images import (
     Batches,
     balanced_class_weights,
@@ -299,7 +299,7 @@ def test_each_image_is_shown_once_as_the_network_sees_it(greys: list[Sample]) ->
 
 
 def test_default_recipe_changes_smaller_images_in_its_own_way(greys: list[Sample]) -> None:
-    shown = shown_in(draw_augmented(greys, DEFAULT, seed=1))
+    shown = shown_in(draw_augmented(greys, SOFT, seed=1))
     assert {picture.shape for picture in shown} == {(250, 250)}
     assert any(np.ptp(picture) > 0 for picture in shown), "noise, shade, text or a foreign border"
 

@@ -111,7 +111,7 @@ def show_network(classifiers: list[Classifier], tensor: Tensor) -> None:
         seen = pictures.seen_by_default(tensor)
         left.image(seen, alt="What the default model looks at", width="stretch")
         right.markdown(OTHER.format(name=DEFAULT_MODEL))
-        show_code("training/architecture.py", "build_default_model")
+        show_code("training/architecture.py", "build_lite_network")
 
 
 def _show_block(steps: Steps) -> None:

@@ -22,9 +22,13 @@ BAD_DATA = 1
 
 TRAINABLE = {
     "article": "the article's CNN, from scratch",
-    "default": "EfficientNet-Lite0 from ImageNet weights, kept from looking at the border",
+    "sharp": "EfficientNet-Lite0 from ImageNet weights, kept from looking at border and rendering",
+    "soft": "the same on blurred radiographs",
 }
 """The recipes by name; `training.recipes` itself would bring Keras along."""
+
+AVERAGED = {"default": "sharp and soft, and their average"}
+"""The models that average networks of several recipes."""
 
 Group: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 

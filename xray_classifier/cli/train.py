@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xray_classifier.cli.options import (
+    AVERAGED,
     TRAINABLE,
     Group,
     add_data_options,
@@ -40,7 +41,7 @@ def add_commands(group: Group) -> None:
 def _add_train(group: Group) -> None:
     parser = group.add_parser("train", help="train a model")
     recipes = parser.add_subparsers(required=True, metavar="RECIPE")
-    for name, about in TRAINABLE.items():
+    for name, about in {**TRAINABLE, **AVERAGED}.items():
         recipe = recipes.add_parser(name, help=about)
         add_data_options(recipe)
         recipe.add_argument("--out", type=Path, required=True, help="folder for the model")
@@ -71,7 +72,7 @@ def _add_cross_validate(group: Group) -> None:
     parser = group.add_parser(
         "cross-validate", help="train a recipe fold by fold, for answers that calibrate it"
     )
-    parser.add_argument("recipe", choices=TRAINABLE)
+    parser.add_argument("recipe", choices=[*TRAINABLE, *AVERAGED])
     add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for folds and answers")
     parser.add_argument("--seed", type=int, default=11)
@@ -135,20 +136,16 @@ def _add_export(group: Group) -> None:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train a model by its recipe."""
-    from xray_classifier.training import trainer
-    from xray_classifier.training.recipes import RECIPES
+    """Train a model by its recipe, or the networks of an average."""
+    from xray_classifier.training import averaging, trainer
+    from xray_classifier.training.recipes import AVERAGES, RECIPES
 
-    recipe = RECIPES[options.recipe]
-    path = trainer.train(
-        recipe,
-        options.data,
-        options.out,
-        options.seed,
-        patients_of(options),
-        full=options.full_resolution,
-    )
-    print(path)
+    where = (options.data, options.out, options.seed, patients_of(options))
+    full = options.full_resolution
+    if options.recipe in AVERAGES:
+        print(averaging.train_average(AVERAGES[options.recipe], *where, full=full))
+    else:
+        print(trainer.train(RECIPES[options.recipe], *where, full=full))
     return 0
 
 
@@ -175,21 +172,16 @@ def train_rendering(options: argparse.Namespace) -> int:
 
 
 def cross_validate(options: argparse.Namespace) -> int:
-    """Train a recipe fold by fold."""
+    """Train a recipe fold by fold, or each of an average."""
     from xray_classifier.training import cross_validation
-    from xray_classifier.training.recipes import RECIPES
+    from xray_classifier.training.recipes import AVERAGES, RECIPES
 
-    print(
-        cross_validation.cross_validate(
-            RECIPES[options.recipe],
-            options.data,
-            options.out,
-            options.seed,
-            options.folds,
-            patients_of(options),
-            options.full_resolution,
-        )
-    )
+    where = (options.data, options.out, options.seed, options.folds, patients_of(options))
+    full = options.full_resolution
+    if options.recipe in AVERAGES:
+        print(cross_validation.cross_validate_average(AVERAGES[options.recipe], *where, full))
+    else:
+        print(cross_validation.cross_validate(RECIPES[options.recipe], *where, full))
     return 0
 
 

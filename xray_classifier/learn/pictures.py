@@ -82,7 +82,7 @@ def tiled(tiles: list[GreyImage], columns: int) -> GreyImage:
 
 
 def seen_by_default(tensor: Tensor) -> GreyImage:
-    """Show what the default model's convolutions get of a tensor: see `build_default_model`.
+    """Show what the default model's convolutions get of a tensor: see `build_lite_network`.
 
     Returns:
         Shape (224, 224): averaged over 2 x 2 pixels, blurred, without 5 % at each edge.

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from zipfile import ZipFile
 
 from jinja2 import Environment, StrictUndefined, TemplateError
 
@@ -17,10 +14,11 @@ from xray_classifier.files import replace_atomically
 from xray_classifier.model_card import facts, rendering, tables
 from xray_classifier.model_card.facts import ADULTS, TEST
 from xray_classifier.model_card.markdown import NOT_YET, decimals, percents, proportion, table
+from xray_classifier.model_card.networks import geometry, recipe_table
 from xray_classifier.model_card.readme import ARTICLE_COUNTS, stress_table
 from xray_classifier.models.gate import read_gate_spec
 from xray_classifier.models.loading import DEFAULT_MODEL
-from xray_classifier.models.spec import INPUT_SHAPE, ModelSpec, read_report, read_spec
+from xray_classifier.models.spec import ModelSpec, read_report, read_spec
 from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.percent import as_percent
 from xray_classifier.records.checks import ExplanationReport, GateShares, SeedsReport
@@ -144,14 +142,8 @@ class Card:
         return f"Models and thresholds that met the official test set so far: {len(lines)}."
 
     def recipe(self) -> str:
-        """Write the settings of the training, those of a mapping in rows of their own."""
-        rows = []
-        for name, value in self.training.recipe.items():
-            if isinstance(value, Mapping):
-                rows += [(f"{name}: {inner}", each) for inner, each in value.items()]
-            else:
-                rows.append((name, value))
-        return table(("", ""), ((name.replace("_", " "), _setting(value)) for name, value in rows))
+        """Write the settings of the training."""
+        return recipe_table(self.training)
 
     def external(self) -> str:
         """Say what was measured on adults."""
@@ -183,7 +175,7 @@ class Card:
         return stress_table(self.folder)
 
     def geometry(self) -> str:
-        """Say what the network does to the picture before its first convolution.
+        """Say what each network does to the picture before its first convolution.
 
         Raises:
             DatasetError: the model's file, which tells it, is missing.
@@ -210,48 +202,6 @@ def read_card(folder: Path) -> Card:
         seeds=read_report(SeedsReport, spec, folder),
         gate=read_gate_spec(folder / "gate" / "gate.json").results,
     )
-
-
-def _setting(value: Any) -> str:
-    """Write a setting of a recipe; two numbers are the ends of a range."""
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case [int() | float() as low, int() | float() as high]:
-            return f"{low} to {high}"
-    return f"{value}"
-
-
-def geometry(path: Path) -> str:
-    """Say what the network in a Keras file does to a picture before its first convolution.
-
-    Raises:
-        DatasetError: the file is missing.
-    """
-    if not path.exists():
-        raise DatasetError(f"{path} is missing: the card tells how it looks at a picture.")
-    with ZipFile(path) as archive:
-        layers = json.loads(archive.read("config.json"))["config"]["layers"]
-    side, steps = INPUT_SHAPE[0], []
-    for layer in layers:
-        facts = layer["config"]
-        match layer["class_name"]:
-            case "AveragePooling2D":
-                width, stride = facts["pool_size"][0], facts["strides"][0]
-                side = (side - width) // stride + 1
-                blurred = f"blurring over {width} x {width}" if stride == 1 else "averaging"
-                steps.append(f"{blurred} to {side} x {side}")
-            case "Cropping2D":
-                cut = facts["cropping"][0][0]
-                steps.append(f"the outer {as_percent(cut / side, 0)} cut off at each edge")
-                side -= 2 * cut
-                steps.append(f"which leaves {side} x {side}")
-            case "Resizing":
-                side = facts["height"]
-                steps.append(f"resizing to {side} x {side}")
-            case "Conv2D":
-                break
-    return ", ".join(steps)
 
 
 def _second_output_row(spec: ModelSpec) -> list[tuple[str, str]]:

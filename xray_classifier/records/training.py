@@ -40,6 +40,7 @@ class TrainingFacts:
         versions: of program, Python and libraries.
         recipe_name: as `train` calls it.
         at_full_resolution: how many of the training images were there so, too.
+        networks: of a model that averages several: how each was trained.
     """
 
     date: str
@@ -58,6 +59,7 @@ class TrainingFacts:
     versions: dict[str, str]
     recipe_name: str | None = None
     at_full_resolution: int = 0
+    networks: tuple[TrainingFacts, ...] = ()
 
 
 @dataclass(frozen=True)

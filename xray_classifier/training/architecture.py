@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import keras
+import numpy as np
 from keras import layers
 
 from xray_classifier.imaging.preprocessing import SIDE
@@ -47,21 +50,23 @@ def build_article_cnn(learning_rate: float = 0.001) -> keras.Model:
 
 DEFAULT_POOL = 2  # 500 to 250 pixels, by averaging: antialiased and quick
 DEFAULT_BLUR = 3  # pixels of 250, twice: finer detail tells machines and copies apart
-DEFAULT_CROP = 11  # of the 246 pixels left at each edge: where machines burn in text
+DEFAULT_SIDE = 224  # that of ImageNet's pictures
+FEATURES = "features"
 ANSWERS = 2
-"""Of the default model: pneumonia, and bacterial if it is one."""
+"""Of the default model's networks: pneumonia, and bacterial if it is one."""
 
 
-def build_default_model(side: int = SIDE) -> keras.Model:
-    """Build the default model: EfficientNet-Lite0 on the picture without its outer edge.
+def build_lite_network(side: int = SIDE, *, soft: bool) -> keras.Model:
+    """Build a network of the default model: EfficientNet-Lite0 on the picture without its edge.
 
-    Two averages over neighbouring pixels blur the picture. What edge and blur leave are 224 x 224
-    pixels, ImageNet's size: nothing is resized.
+    The outer 5 % are cut off, where machines burn in text. What is left are 224 x 224 pixels,
+    ImageNet's size: nothing is resized.
 
     Args:
         side: 500 for what is shipped, which pools by itself and whose batch norms are folded into
             the convolutions; 250 for training, on images that were pooled beforehand, where only
             the first blocks are folded, and fixed.
+        soft: blur the picture first, by two averages over neighbouring pixels.
 
     Returns:
         A model from (n, side, side, 1) in [0, 1] to (n, 2): the probability of pneumonia, and
@@ -69,16 +74,42 @@ def build_default_model(side: int = SIDE) -> keras.Model:
     """
     inputs = keras.Input((side, side, 1))
     x = layers.AveragePooling2D(DEFAULT_POOL)(inputs) if side == SIDE else inputs
-    for _ in range(2):
+    for _ in range(2 if soft else 0):
         x = layers.AveragePooling2D(DEFAULT_BLUR, strides=1)(x)
-    x = layers.Cropping2D(DEFAULT_CROP)(x)
+    x = layers.Cropping2D((x.shape[1] - DEFAULT_SIDE) // 2)(x)
     x = layers.Rescaling(255 / IMAGENET_STD, -IMAGENET_MEAN / IMAGENET_STD)(x)
     x = apply_folded(x) if side == SIDE else apply_trainable(x)
-    x = layers.GlobalAveragePooling2D(name="features")(x)
+    x = layers.GlobalAveragePooling2D(name=FEATURES)(x)
     x = layers.Dropout(0.2)(x)
     outputs = layers.Dense(ANSWERS, activation="sigmoid", name="probabilities")(x)
-    model = keras.Model(inputs, outputs, name="default")
+    model = keras.Model(inputs, outputs, name="soft" if soft else "sharp")
     if side != SIDE:
         for layer in model.layers:
             layer.trainable = layer is model.layers[-1] or not getattr(layer, "use_bias", False)
+    return model
+
+
+def average_networks(
+    networks: Mapping[str, keras.Model], weights: Sequence[float], name: str
+) -> keras.Model:
+    """Make one network whose logits are the weighted mean of those of several.
+
+    Their last layers are linear before the sigmoid: side by side, on all features, they are one.
+
+    Args:
+        networks: as `build_lite_network` gives them for whole images, trained, by name.
+        weights: of each network.
+        name: of the model.
+    """
+    inputs = keras.Input((SIDE, SIDE, 1))
+    features, kernels, bias = [], [], np.zeros(ANSWERS, np.float32)
+    for (each, network), weight in zip(networks.items(), weights, strict=True):
+        below = keras.Model(network.inputs, network.get_layer(FEATURES).output, name=each)
+        features.append(below(inputs))
+        kernel, its_bias = network.layers[-1].get_weights()
+        kernels.append(weight * kernel)
+        bias += weight * its_bias
+    last = layers.Dense(ANSWERS, activation="sigmoid", name="probabilities")
+    model = keras.Model(inputs, last(layers.Concatenate()(features)), name=name)
+    last.set_weights([np.concatenate(kernels), bias])
     return model

@@ -21,6 +21,7 @@ Range = tuple[float, float]
 
 Labels = NDArray[np.float32]
 
+Numbers = NDArray[np.float64]
 Linear = NDArray[np.float64]
 """Shape (n, 2, 2): from an output pixel's (x, y) to the input's, both seen from the centre."""
 
@@ -84,8 +85,8 @@ class DefaultAugmentation:
         text_chance: of text or a side marker in a corner.
         border_margin: width of the border as a fraction of the side, one for a batch.
         border_swap_chance: of another image's border.
-        border_of_other_class: how often that is one of the other class; such that in all the border
-            is as often one of the other class as of the own.
+        border_of_other_class: how often that is one of the other class (.7 makes borders of both
+            classes alike frequent in all); None to take any other image's.
         border_erase_chance: of a border of one grey.
         log_gamma: natural logarithm of the power that the greys are raised to.
         brightness: added to the greys.
@@ -111,7 +112,7 @@ class DefaultAugmentation:
     text_chance: float = 0.3
     border_margin: Range = (0.05, 0.2)
     border_swap_chance: float = 0.7
-    border_of_other_class: float = 0.7
+    border_of_other_class: float | None = 0.7
     border_erase_chance: float = 0.15
     log_gamma: Range = (-0.4, 0.4)
     brightness: Range = (-0.12, 0.12)
@@ -167,16 +168,15 @@ class DefaultAugmentation:
         return batch
 
     def _change_border(self, batch: Tensor, labels: Labels, rng: np.random.Generator) -> Tensor:
-        """Burn in text, take others' borders, mostly of the other class, and erase borders."""
+        """Burn in text, take the borders of others, and erase borders."""
         change = perturbations
         batch = sometimes(self.text_chance, batch, rng, lambda some: change.paste_text(some, rng))
         margin = rng.uniform(*self.border_margin)
         chosen, lenders = draw_partners(
             labels, self.border_swap_chance, self.border_of_other_class, rng
         )
-        borrowed = change.take_border(batch[chosen], batch[lenders], margin)
         batch = batch.copy()
-        batch[chosen] = borrowed
+        batch[chosen] = change.take_border(batch[chosen], batch[lenders], margin)
         return sometimes(
             self.border_erase_chance,
             batch,
@@ -203,20 +203,23 @@ class DefaultAugmentation:
 
 
 def draw_partners(
-    labels: Labels, chance: float, of_other_class: float, rng: np.random.Generator
+    labels: Labels, chance: float, of_other_class: float | None, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Draw some images of a batch, and for each of them one that it is to take something of.
 
     Args:
         labels: 0 or 1 for each image, shape (n,).
         chance: of each image.
-        of_other_class: how often its partner is one of the other class, if there is one.
+        of_other_class: how often its partner is one of the other class, if there is one; None for
+            any image of the batch.
         rng: draws all that is random.
 
     Returns:
         The positions of k images, and of their partners, both of shape (k,).
     """
     chosen = np.flatnonzero(rng.random(len(labels)) < chance)
+    if of_other_class is None:
+        return chosen, rng.integers(len(labels), size=len(chosen))
     across = rng.random(len(chosen)) < of_other_class
     partners = [
         rng.choice(np.flatnonzero((labels != labels[index]) == other))
@@ -237,12 +240,7 @@ def sometimes(
     return changed
 
 
-def sheared(
-    shear: NDArray[np.float64],
-    zoom_x: NDArray[np.float64],
-    zoom_y: NDArray[np.float64],
-    flip: NDArray[np.float64],
-) -> Linear:
+def sheared(shear: Numbers, zoom_x: Numbers, zoom_y: Numbers, flip: Numbers) -> Linear:
     """Write shear (radians), zoom (> 1 shrinks) and flip (-1 mirrors), each of shape (n,).
 
     Same geometry as Keras's `apply_affine_transform`.
@@ -256,7 +254,7 @@ def sheared(
 def transform(
     batch: Tensor,
     linear: Linear,
-    shift: NDArray[np.float64] | float = 0.0,
+    shift: Numbers | float = 0.0,
     fill: str = "nearest",
 ) -> Tensor:
     """Read each output pixel where a linear map about the centre, then a shift, puts it.
@@ -276,7 +274,7 @@ def transform(
 
 
 def transform_rows(
-    linear: Linear, width: int, height: int, shift: NDArray[np.float64] | float = 0.0
+    linear: Linear, width: int, height: int, shift: Numbers | float = 0.0
 ) -> NDArray[np.float32]:
     """Write transforms as Keras wants them, shape (n, 8).
 
@@ -290,11 +288,11 @@ def transform_rows(
     return rows
 
 
-def _linear(x: list[NDArray[np.float64]], y: list[NDArray[np.float64]]) -> Linear:
+def _linear(x: list[Numbers], y: list[Numbers]) -> Linear:
     return np.stack([np.stack(x, axis=1), np.stack(y, axis=1)], axis=1)
 
 
-def _draw_flips(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _draw_flips(n: int, rng: np.random.Generator) -> Numbers:
     return rng.choice([-1.0, 1.0], n)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 from sklearn.model_selection import StratifiedGroupKFold
 
 from xray_classifier.calibration.out_of_fold import BACTERIAL, RENDERING
@@ -21,6 +22,7 @@ from xray_classifier.data.splits import (
     split_by_patient,
 )
 from xray_classifier.errors import DatasetError
+from xray_classifier.evaluation.curves import clipped_logit
 from xray_classifier.evaluation.evaluate import Evaluation, evaluate
 from xray_classifier.evaluation.metrics import (
     Labels,
@@ -43,7 +45,7 @@ from xray_classifier.rendering.score import (
     fit_score,
     out_of_fold_scores,
 )
-from xray_classifier.training.recipes import Recipe
+from xray_classifier.training.recipes import Average, Recipe
 from xray_classifier.training.trainer import describe_run, finish, fit
 
 FOLDS = 4
@@ -109,6 +111,28 @@ def cross_validate(
     return _join(tables, names, scores[order], out / "out_of_fold.csv")
 
 
+def cross_validate_average(
+    average: Average,
+    data: Path,
+    out: Path,
+    seed: int,
+    folds: int = FOLDS,
+    patients: dict[str, str] | None = None,
+    full: Path | None = None,
+) -> Path:
+    """Cross-validate each network in a folder of its name below `out`, and average the answers.
+
+    Args, result and errors are those of `cross_validate`.
+    """
+    tables = [
+        cross_validate(member, data, out / member.name, seed, folds, patients, full)
+        for member in average.members
+    ]
+    target = out / "out_of_fold.csv"
+    _write_rows(_averaged([_read(table) for table in tables], average.weights), target)
+    return target
+
+
 def train_rendering(
     data: Path, out: Path, folds: int = FOLDS, patients: dict[str, str] | None = None
 ) -> Path:
@@ -167,7 +191,7 @@ def _train_fold(
 ) -> Classifier:
     run = {"recipe_name": recipe.name, **describe_run(training, validation, seed, full)}
     checkpoints = fit(recipe, training, validation, folder / "checkpoint", run, full)
-    _, model = finish(recipe, checkpoints)
+    _, model = finish(recipe, checkpoints, training)
     target = folder / f"{recipe.name}.keras"
     spec = ModelSpec(recipe.name, recipe.title, target.name, answers=recipe.answers)
     return Classifier(KerasNetwork(model), save_model(model, spec, target))
@@ -209,10 +233,7 @@ def _join(tables: Sequence[Path], names: Sequence[str], scores: Scores, target: 
     Raises:
         DatasetError: the tables are on other files.
     """
-    rows: list[dict[str, str]] = []
-    for table in tables:
-        with table.open(newline="", encoding="utf-8") as stream:
-            rows += csv.DictReader(stream)
+    rows = [row for table in tables for row in _read(table)]
     if [row["file"] for row in rows] != list(names):
         raise DatasetError(
             f"{target.parent} holds the answers to other radiographs than the folder of the data "
@@ -221,3 +242,21 @@ def _join(tables: Sequence[Path], names: Sequence[str], scores: Scores, target: 
     scored = [row | {RENDERING: f"{score:.6g}"} for row, score in zip(rows, scores, strict=True)]
     _write_rows(scored, target)
     return target
+
+
+def _read(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _averaged(
+    tables: list[list[dict[str, str]]], weights: tuple[float, ...]
+) -> list[dict[str, str]]:
+    """Average the logits of tables with the same rows; all columns but the answers are alike."""
+    averaged = [dict(row) for row in tables[0]]
+    for name in ("probability", BACTERIAL):
+        logits = [clipped_logit(np.array([float(row[name]) for row in table])) for table in tables]
+        means = expit(np.average(logits, axis=0, weights=weights))
+        for row, mean in zip(averaged, means, strict=True):
+            row[name] = f"{mean:.9g}"
+    return averaged

