@@ -10,13 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.etiologies import FACTS, FIGURES, WEAK
-from tests.support.pictures import zipped
-from tests.support.recorded import trained
 from xray_classifier.errors import DatasetError
 from xray_classifier.model_card.card import (
     CARD,
     TEMPLATE,
-    read_card,
     render_card,
     write_card,
 )
@@ -94,25 +91,6 @@ def test_card_can_be_written_before_the_test_was_met(folder: Path) -> None:
     assert "The official test set was not met yet." in render_card(folder)
 
 
-def test_way_to_the_first_convolution_is_told_from_the_file(folder: Path) -> None:
-    layers = [
-        ("InputLayer", {}),
-        ("AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]}),
-        ("AveragePooling2D", {"pool_size": [3, 3], "strides": [1, 1]}),
-        ("Cropping2D", {"cropping": [[10, 10], [10, 10]]}),
-        ("Resizing", {"height": 200}),
-        ("Conv2D", {}),
-        ("AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]}),
-    ]
-    config = {"layers": [{"class_name": name, "config": facts} for name, facts in layers]}
-    content = zipped({"config.json": json.dumps({"config": config}).encode()})
-    (folder / "default.keras").write_bytes(content)
-    assert (
-        "averaging to 250 x 250, blurring over 3 x 3 to 248 x 248, the outer 4 % cut off at each "
-        "edge, which leaves 228 x 228, resizing to 200 x 200;" in render_card(folder)
-    )
-
-
 def test_missing_model_file_is_an_error(folder: Path) -> None:
     (folder / "default.keras").unlink()
     with pytest.raises(DatasetError, match=r"default\.keras is missing: the card tells how"):
@@ -145,17 +123,6 @@ def test_model_whose_training_is_not_recorded_is_an_error(folder: Path) -> None:
     write_spec(replace(read_spec(path), training=None), path)
     with pytest.raises(DatasetError, match=r"default\.json does not say how the model was trained"):
         render_card(folder)
-
-
-def test_recipe_states_settings_that_belong_together_row_by_row(folder: Path) -> None:
-    path = folder / "default.json"
-    recipe = {"batch_size": 32, "augmentation": {"zoom_per_axis": [0.8, 1.2], "text_chance": 0.3}}
-    write_spec(replace(read_spec(path), training=trained(recipe=recipe)), path)
-    assert read_card(folder).recipe().splitlines()[2:] == [
-        "| batch size | 32 |",
-        "| augmentation: zoom per axis | 0.8 to 1.2 |",
-        "| augmentation: text chance | 0.3 |",
-    ]
 
 
 def test_onnx_file_is_named_with_how_near_its_answers_are(folder: Path) -> None:

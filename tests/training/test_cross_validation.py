@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,10 +24,11 @@ from xray_classifier.rendering.score import (
 from xray_classifier.training import cross_validation
 from xray_classifier.training.cross_validation import (
     cross_validate,
+    cross_validate_average,
     split_into_folds,
     train_rendering,
 )
-from xray_classifier.training.recipes import Recipe
+from xray_classifier.training.recipes import Average, Recipe
 
 
 def build(_steps: int) -> object:
@@ -164,6 +167,42 @@ def test_answers_to_other_radiographs_are_not_mixed_in(drawn: Path, tmp_path: Pa
     with pytest.raises(DatasetError, match="answers to other radiographs .* another folder"):
         cross_validate(RECIPE, drawn, out, seed=1, folds=2)
     assert (out / "out_of_fold.csv").read_text() == whole
+
+
+def test_average_is_that_of_the_logits_of_its_networks(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables stand in for the networks: rows that differ in their answers only."""
+    answers = {"one": ("0.9", "0.2"), "other": ("0.5", "0.5")}
+    asked = []
+
+    def answered(recipe: Recipe, data: Path, out: Path, *how: Any) -> Path:
+        asked.append((recipe.name, data, out, *how))
+        out.mkdir(parents=True)
+        probability, bacterial = answers[recipe.name]
+        lines = ["file,patient,label,fold,probability,bacterial,rendering"]
+        lines.append(f"a.png,Ann,pneumonia,0,{probability},{bacterial},0.25")
+        (out / "out_of_fold.csv").write_text("\n".join(lines) + "\n")
+        return out / "out_of_fold.csv"
+
+    monkeypatch.setattr(cross_validation, "cross_validate", answered)
+    members = tuple(replace(RECIPE, name=name) for name in answers)
+    average = Average("both", "Both", members, (0.25, 0.75))
+    path = cross_validate_average(average, drawn, tmp_path, 5, 3, {"a.png": "Ann"}, Path("full"))
+    assert asked == [
+        (name, drawn, tmp_path / name, 5, 3, {"a.png": "Ann"}, Path("full")) for name in answers
+    ]
+    assert path == tmp_path / "out_of_fold.csv"
+    (row,) = rows(path)
+    assert [row[name] for name in ("file", "patient", "label", "fold", "rendering")] == [
+        "a.png",
+        "Ann",
+        "pneumonia",
+        "0",
+        "0.25",
+    ]
+    assert float(row["probability"]) == pytest.approx(1 / (1 + 9**-0.25))
+    assert float(row["bacterial"]) == pytest.approx(1 / (1 + 4**0.25))
 
 
 def test_rendering_score_is_written_with_what_it_was_fitted_to(drawn: Path, tmp_path: Path) -> None:

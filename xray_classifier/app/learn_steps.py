@@ -24,10 +24,11 @@ CLOSED = (
     "its ONNX file is older than this page. Export it anew."
 )
 OTHER = (
-    "`{name}` takes the same tensor, halves and blurs it, and leaves out its outermost edge: 224 x "
-    "224 pixels stay. It has many more and smaller convolutions, which met ordinary photographs "
-    "first, and ends as the article's network does, in a sigmoid; in two of them, in fact: a "
-    "second one learned to tell bacterial from viral pneumonia."
+    "`{name}` is two networks in one. Both take the same tensor, halve it and leave out its "
+    "outermost edge: 224 x 224 pixels stay. One sees them sharp, the other one blurred. Each has "
+    "many more and smaller convolutions than the article's network, which met ordinary photographs "
+    "first. Their logits are averaged, the blurred view's counting twice, and a sigmoid makes the "
+    "probability of the mean; a second one tells bacterial from viral pneumonia."
 )
 SQUEEZED = (
     "Networks take pictures of one size. Everything is squeezed to 500 x 500 pixels, each a *grey "
@@ -108,8 +109,9 @@ def show_network(classifiers: list[Classifier], tensor: Tensor) -> None:
     _show_head(steps, article)
     if other.spec.name == DEFAULT_MODEL:
         left, right = st.columns([1, 1.6])
-        seen = pictures.seen_by_default(tensor)
-        left.image(seen, alt="What the default model looks at", width="stretch")
+        sharp, soft = pictures.seen_by_default(tensor)
+        left.image(sharp, alt="The sharp view of the default model", width="stretch")
+        left.image(soft, alt="Its blurred view", width="stretch")
         right.markdown(OTHER.format(name=DEFAULT_MODEL))
         show_code("training/architecture.py", "build_lite_network")
 

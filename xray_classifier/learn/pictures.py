@@ -81,16 +81,20 @@ def tiled(tiles: list[GreyImage], columns: int) -> GreyImage:
     return canvas
 
 
-def seen_by_default(tensor: Tensor) -> GreyImage:
-    """Show what the default model's convolutions get of a tensor: see `build_lite_network`.
+def seen_by_default(tensor: Tensor) -> tuple[GreyImage, GreyImage]:
+    """Show what the default model's networks get of a tensor: see `build_lite_network`.
 
     Returns:
-        Shape (224, 224): averaged over 2 x 2 pixels, blurred, without 5 % at each edge.
+        Sharp and soft, of shape (224, 224): averaged over 2 x 2 pixels, without 5 % at each edge;
+        the soft one is blurred in between.
     """
-    seen = tensor.reshape(250, 2, 250, 2).mean(axis=(1, 3))
+    sharp = tensor.reshape(250, 2, 250, 2).mean(axis=(1, 3))
+    soft = sharp
     for _ in range(2):
-        seen = sliding_window_view(seen, (3, 3)).mean(axis=(2, 3))
-    return as_picture(seen[11:-11, 11:-11, np.newaxis])
+        soft = sliding_window_view(soft, (3, 3)).mean(axis=(2, 3))
+    return as_picture(sharp[13:-13, 13:-13, np.newaxis]), as_picture(
+        soft[11:-11, 11:-11, np.newaxis]
+    )
 
 
 def cells_of(image: GreyImage, cells: int = 50) -> GreyImage:
