@@ -44,9 +44,10 @@ def test_way_to_the_first_convolution_is_told_from_the_file(tmp_path: Path) -> N
 
 
 def test_each_network_of_an_average_is_told_by_its_name(tmp_path: Path) -> None:
+    views: dict[str, list[Any]] = {"sharp": [POOLED, ("Conv2D", {})], "soft": STEPS}
     nested = [
         {"class_name": "Functional", "name": name, "config": layers(steps)}
-        for name, steps in {"sharp": [POOLED, ("Conv2D", {})], "soft": STEPS}.items()
+        for name, steps in views.items()
     ]
     outer = {"layers": [{"class_name": "InputLayer", "config": {}}, *nested]}
     assert geometry(written(outer, tmp_path)) == (f"`sharp`: averaging to 250 x 250; `soft`: {WAY}")
