@@ -100,7 +100,7 @@ def test_radiographs_of_kermany_pass(
 def test_augmented_training_images_are_drawn(drawn: Path, tmp_path: Path, capsys: Captured) -> None:
     (drawn / "test/NORMAL/IM-6-1.png").write_bytes(b"")  # the test set is not even opened
     out = tmp_path / "new" / "grid.png"
-    assert main(["data", "show", str(drawn), "--recipe", "default", "--out", str(out)]) == 0
+    assert main(["data", "show", str(drawn), "--recipe", "soft", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"{out}\n"
     with Image.open(out) as picture:
         picture.load()
