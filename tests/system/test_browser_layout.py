@@ -118,4 +118,4 @@ def test_charts_come_first_with_figures_under_the_pointer(tab: Page, address: st
     confusion.hover(position={"x": box(confusion)["width"] - 40, "y": 100})
     tooltip = page.locator("#vg-tooltip-element")
     expect(tooltip).to_contain_text("23.9 %")
-    expect(tooltip).to_contain_text("49")
+    expect(tooltip).to_contain_text("56")
