@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from xray_classifier.calibration import comparison
 from xray_classifier.calibration.comparison import compare_recipes, describe
 from xray_classifier.calibration.out_of_fold import OutOfFold
 from xray_classifier.cli.main import main
@@ -14,6 +16,7 @@ from xray_classifier.errors import DatasetError
 from xray_classifier.evaluation.metrics import roc_auc
 
 N = 800
+FEW = 100  # samples of the bootstrap
 
 
 def logistic(logits: Any) -> Any:
@@ -47,7 +50,7 @@ def shuffled(answers: OutOfFold) -> OutOfFold:
 
 
 def test_recipe_that_trusts_the_machine_is_behind_where_it_misleads() -> None:
-    found = compare_recipes(table(trust=1.5), table(trust=0))
+    found = compare_recipes(table(trust=1.5), table(trust=0), FEW)
     assert found["AUC, hard images"].difference.low > 0
     assert found["log-loss, rendering-balanced"].difference.high < 0
     assert found["AUC, every image once"].difference.high < 0  # where it does not, it helps
@@ -55,17 +58,18 @@ def test_recipe_that_trusts_the_machine_is_behind_where_it_misleads() -> None:
 
 def test_difference_is_that_of_the_figures_and_lies_in_its_interval() -> None:
     one, other = table(trust=1.5), table(trust=0)
-    for before, after, estimate in compare_recipes(one, other).values():
+    compared = compare_recipes(one, other, FEW)
+    for before, after, estimate in compared.values():
         assert estimate.value == pytest.approx(after - before, abs=1e-12)
         assert estimate.low < estimate.value < estimate.high
-    auc = compare_recipes(one, other)["AUC, every image once"]
+    auc = compared["AUC, every image once"]
     assert auc.second == pytest.approx(roc_auc(other.labels, other.probabilities, np.ones(N)))
 
 
 def test_images_are_told_by_name_and_scaling_is_no_difference() -> None:
     one = table(trust=1.5)
     other = shuffled(replace(one, probabilities=logistic(np.log(odds(one)) / 2 - 2)))
-    for before, after, estimate in compare_recipes(one, other).values():
+    for before, after, estimate in compare_recipes(one, other, FEW).values():
         assert after == pytest.approx(before, abs=1e-6)
         assert (estimate.low, estimate.high) == pytest.approx((0, 0), abs=1e-5)
 
@@ -85,7 +89,10 @@ def test_table_without_rendering_is_refused() -> None:
         compare_recipes(replace(table(trust=1.5), rendering=None), table(trust=0))
 
 
-def test_command_prints_a_line_for_each_figure(tmp_path: Path, capsys: Any) -> None:
+def test_command_prints_a_line_for_each_figure(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "compare_recipes", partial(compare_recipes, resamples=FEW))
     paths = [tmp_path / "first.csv", tmp_path / "second.csv"]
     for path, answers in zip(paths, (table(trust=1.5), table(trust=0)), strict=True):
         write(answers, path)
@@ -99,7 +106,7 @@ def test_command_prints_a_line_for_each_figure(tmp_path: Path, capsys: Any) -> N
         "AUC, rendering-balanced",
         "AUC, hard images",
     ]
-    assert "\n".join(lines) in describe(compare_recipes(table(trust=1.5), table(trust=0)))
+    assert "\n".join(lines) in describe(compare_recipes(table(trust=1.5), table(trust=0), FEW))
 
 
 def write(answers: OutOfFold, path: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xray_classifier.calibration.out_of_fold import OutOfFold
 from xray_classifier.calibration.scaling import fit_scale
 from xray_classifier.errors import DatasetError
-from xray_classifier.evaluation.metrics import Weights, measure, with_intervals
+from xray_classifier.evaluation.metrics import RESAMPLES, Weights, measure, with_intervals
 from xray_classifier.records.evaluation import Estimate
 from xray_classifier.rendering.score import balanced_weights, find_cutoffs, hard
 
@@ -30,12 +30,15 @@ class Compared(NamedTuple):
     difference: Estimate
 
 
-def compare_recipes(first: OutOfFold, second: OutOfFold) -> dict[str, Compared]:
+def compare_recipes(
+    first: OutOfFold, second: OutOfFold, resamples: int = RESAMPLES
+) -> dict[str, Compared]:
     """Compare two recipes on the images that both answered, by a paired bootstrap over patients.
 
     Args:
         first: answers of one recipe, with the rendering score.
         second: those of another one to the same images, in any order.
+        resamples: how many the bootstrap draws.
 
     Returns:
         Log-loss in nats and AUC, with every image counted once and weighted so that rendering
@@ -70,7 +73,7 @@ def compare_recipes(first: OutOfFold, second: OutOfFold) -> dict[str, Compared]:
 
     once = np.ones(len(labels), np.intp)
     before, after = figures(0, once), figures(1, once)
-    estimates = with_intervals(differences, labels, first.patients)
+    estimates = with_intervals(differences, labels, first.patients, resamples)
     return {name: Compared(before[name], after[name], estimates[name]) for name in estimates}
 
 
