@@ -56,7 +56,7 @@ def calibrate(model: str, answers: Path, out: Path, plain: bool = False) -> Path
 
     Raises:
         ModelUnavailableError: the model has no JSON, is calibrated already, or does not end in a
-            single sigmoid unit.
+            sigmoid unit for each of its answers.
         DatasetError: the answers cannot be used.
     """
     classifier = _load_uncalibrated(model)

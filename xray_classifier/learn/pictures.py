@@ -88,13 +88,12 @@ def seen_by_default(tensor: Tensor) -> tuple[GreyImage, GreyImage]:
         Sharp and soft, of shape (224, 224): averaged over 2 x 2 pixels, without 5 % at each edge;
         the soft one is blurred in between.
     """
-    sharp = tensor.reshape(250, 2, 250, 2).mean(axis=(1, 3))
-    soft = sharp
+    pooled = tensor.reshape(250, 2, 250, 2).mean(axis=(1, 3))
+    blurred = pooled
     for _ in range(2):
-        soft = sliding_window_view(soft, (3, 3)).mean(axis=(2, 3))
-    return as_picture(sharp[13:-13, 13:-13, np.newaxis]), as_picture(
-        soft[11:-11, 11:-11, np.newaxis]
-    )
+        blurred = sliding_window_view(blurred, (3, 3)).mean(axis=(2, 3))
+    sharp, soft = pooled[13:-13, 13:-13], blurred[11:-11, 11:-11]
+    return as_picture(sharp[..., np.newaxis]), as_picture(soft[..., np.newaxis])
 
 
 def cells_of(image: GreyImage, cells: int = 50) -> GreyImage:
