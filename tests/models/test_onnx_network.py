@@ -3,7 +3,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -122,23 +127,69 @@ def test_threads_are_as_many_as_the_variable_says_or_cores(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", variable)
     cores = len(os.sched_getaffinity(0))
-    assert onnx_network._options(onnxruntime).intra_op_num_threads == (threads or cores)
+    assert onnx_network._threads() == (threads or cores)
 
 
-def test_memory_does_not_grow_with_the_batch(
-    network: OnnxNetwork, monkeypatch: pytest.MonkeyPatch
+class Watched:
+    """Notes of each session how many threads it got, and of its passes how many went at once."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.threads: list[int] = []
+        self.passes: list[tuple[int, int]] = []
+        """Threads of the session and tensors of the pass."""
+        self.most = 0
+        self._now = 0
+        self._lock = threading.Lock()
+        real = onnxruntime.InferenceSession
+        patch.setattr(onnxruntime, "InferenceSession", partial(self._open, real))
+
+    def _open(self, real: Any, path: Path, options: Any, **others: Any) -> Any:
+        session = real(path, options, **others)
+        self.threads.append(options.intra_op_num_threads)
+
+        def run(names: list[str], tensors: dict[str, Any], *rest: Any) -> Any:
+            with self._lock:
+                self._now += 1
+                self.most = max(self.most, self._now)
+                self.passes.append((options.intra_op_num_threads, len(tensors["tensors"])))
+            time.sleep(0.05)  # so that the other one has begun
+            found = session.run(names, tensors, *rest)
+            with self._lock:
+                self._now -= 1
+            return found
+
+        stand_in = SimpleNamespace(run=run)
+        stand_in.get_inputs, stand_in.get_outputs = session.get_inputs, session.get_outputs
+        return stand_in
+
+
+@pytest.mark.parametrize(
+    ("cores", "size", "each", "most"), [(1, 1, 1, 1), (2, 2, 1, 2), (3, 2, 1, 2), (8, 2, 4, 2)]
+)
+def test_several_tensors_share_the_cores_two_at_a_time(
+    cores: int, size: int, each: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each pass is of one tensor, whatever is given at once."""
-    passes: list[int] = []
-    run_one = network._run_one
+    """Each pass is of one tensor, so that memory does not grow with the batch."""
+    monkeypatch.setenv("OMP_NUM_THREADS", str(cores))
+    watched = Watched(monkeypatch)
+    network = OnnxNetwork(write_network(tmp_path / "mean.onnx"), 1)
+    assert network.batch_size == size
+    found = network.logits(flat(0.25, 0.5, 0.75, 1.0, 0.125))
+    np.testing.assert_allclose(found, [0.25, 0.5, 0.75, 1.0, 0.125], rtol=1e-5)
+    assert watched.passes == [(each, 1)] * 5
+    assert watched.most == most
 
-    def watched(output: str, tensors: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> object:
-        passes.append(len(tensors))
-        return run_one(output, tensors)
 
-    monkeypatch.setattr(network, "_run_one", watched)
-    assert network.answers(flat(0.1, 0.2, 0.3)).shape == (3, 1)
-    assert passes == [1, 1, 1]
+def test_one_tensor_gets_all_cores_and_no_second_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    watched = Watched(monkeypatch)
+    network = OnnxNetwork(write_network(tmp_path / "mean.onnx"), 1)
+    for _ in range(3):
+        network.answers(flat(0.5))
+    assert watched.threads == [4]
+    assert watched.passes == [(4, 1)] * 3
 
 
 def test_runtime_reports_its_use_to_nobody(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,18 @@ number, from 1. They cost a verdict of the article's network, which does not ask
 10."""
 
 
+CALLERS = 2
+"""Passes at once where several tensors wait, each on its part of the cores.
+
+Threads of one pass wait for each other after every layer, and for whatever else a core is busy
+with: two passes side by side get a sixth more done, four would need four times the memory.
+"""
+
+
 class OnnxNetwork(Network):
     """A network in an ONNX file, ready to be shared by threads.
+
+    One tensor gets all cores; of several, two at a time half of them each.
 
     Args:
         path: the file.
@@ -34,8 +46,6 @@ class OnnxNetwork(Network):
         ModelUnavailableError: ONNX Runtime is not installed or cannot run the file, or the
             network takes or gives something else.
     """
-
-    batch_size = 1  # more at once are no faster, and each needs the memory of its feature maps
 
     def __init__(self, path: Path, outputs: int) -> None:
         # Else it keeps a database of its use in the home folder, and reports it to its makers.
@@ -48,19 +58,34 @@ class OnnxNetwork(Network):
             ) from error
         onnxruntime.disable_telemetry_events()
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}"
-        try:
-            self._session = onnxruntime.InferenceSession(
-                path, _options(onnxruntime), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # its errors have no class in common
-            raise ModelUnavailableError(
-                f"The model file {path} cannot be opened by {self.runtime}: "
-                f"{str(error).splitlines()[0]}"
-            ) from error
+        self._path = path
+        self._threads = _threads()
+        self.batch_size = min(CALLERS, self._threads)
+        self._session = self._open(self._threads)
         self._outputs = outputs
         self._check_shapes(path)
         self._only_what_is_asked = onnxruntime.RunOptions()
         self._only_what_is_asked.only_execute_path_to_fetches = True
+
+    def _open(self, threads: int) -> Any:
+        import onnxruntime
+
+        options = _options(onnxruntime, threads)
+        try:
+            return onnxruntime.InferenceSession(
+                self._path, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors have no class in common
+            raise ModelUnavailableError(
+                f"The model file {self._path} cannot be opened by {self.runtime}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+
+    @cached_property
+    def _shared(self) -> tuple[Any, ThreadPoolExecutor]:
+        """A session for several callers, and the callers; made where it is first needed."""
+        session = self._open(self._threads // self.batch_size)
+        return session, ThreadPoolExecutor(self.batch_size, thread_name_prefix="passes")
 
     def inside(self, tensor: Tensor) -> dict[str, NDArray[np.float32]]:
         """Give what lies within the network, for one tensor, and its logit and answer.
@@ -98,19 +123,25 @@ class OnnxNetwork(Network):
     def _run(self, output: str, batch: Tensor) -> NDArray[np.float32]:
         if output not in self._names:
             raise ModelUnavailableError(NO_SIGMOID)
-        # One by one: so the memory that is kept for the next pass never depends on the batch.
-        return np.concatenate([self._run_one(output, batch[i : i + 1]) for i in range(len(batch))])
+        # Each in a pass of its own: so the memory that is kept for the next pass never depends on
+        # the batch.
+        tensors = [batch[i : i + 1] for i in range(len(batch))]
+        if min(len(tensors), self.batch_size) == 1:
+            return np.concatenate([self._run_one(self._session, output, one) for one in tensors])
+        session, callers = self._shared
+        passes = callers.map(partial(self._run_one, session, output), tensors)
+        return np.concatenate(list(passes))
 
-    def _run_one(self, output: str, tensors: Tensor) -> NDArray[np.float32]:
-        return self._session.run([output], {TENSORS: tensors}, self._only_what_is_asked)[0]
+    def _run_one(self, session: Any, output: str, tensors: Tensor) -> NDArray[np.float32]:
+        return session.run([output], {TENSORS: tensors}, self._only_what_is_asked)[0]
 
     def _width(self) -> int:
         return self._outputs
 
 
-def _options(onnxruntime: Any) -> Any:
+def _options(onnxruntime: Any, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _threads()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors; they are raised, too
     # Its threads wait busily for more work, but not once a pass has ended: another network may
     # follow, or the next picture be decoded.
