@@ -82,16 +82,29 @@ class TestWithTinyModel:
         self, key: str, value: float, edits: Edits
     ) -> None:
         page = opened(file=encoded(PICTURE))
-        page.slider(key=key).set_value(value).run()
+        page.slider(key=f"{key}_0").set_value(value).run()
         assert progress(page)[0].endswith(f": {answer(edited(PICTURE, edits))}")
         page.button[0].click().run()
         assert progress(page)[0].endswith(f": {answer(preprocess(PICTURE))}")
+        assert page.slider(key=f"{key}_1").value == 0
+
+    def test_sliders_start_by_themselves_where_nothing_is_changed(self) -> None:
+        """What only the session's state told them could be lost on the way to a slow browser."""
+        defaults = {slider.label: list(slider.proto.default) for slider in opened().slider}
+        assert defaults == {
+            "Mask: rows from and to": [0, 0],
+            "Mask: columns from and to": [0, 0],
+            "Brighten by": [0],
+            "Blur, radius in pixels": [0],
+            "Crop each edge by, in %": [0],
+            "Turn by, in degrees": [0],
+        }
 
     def test_mask_is_set_by_two_sliders(self) -> None:
         page = opened(file=encoded(PICTURE))
-        page.slider(key="learn_rows").set_range(300, 400).run()
+        page.slider(key="learn_rows_0").set_range(300, 400).run()
         assert progress(page)[0].endswith(f": {answer(preprocess(PICTURE))}")
-        page.slider(key="learn_columns").set_range(100, 200).run()
+        page.slider(key="learn_columns_0").set_range(100, 200).run()
         masked = edited(PICTURE, Edits(rows=(300, 400), columns=(100, 200)))
         assert progress(page)[0].endswith(f": {answer(masked)}")
         assert f"mean {masked.mean():.4f}; with your changes" in texts(page)
@@ -210,10 +223,12 @@ def test_rectangle_that_was_drawn_becomes_the_mask(monkeypatch: pytest.MonkeyPat
     box = {"row": [124.4, 296.7], "column": [510.0, -3.0]}
     state[learn.BOX] = SimpleNamespace(selection={"box": box})
     learn._take_box(learn.BOX)
-    assert (state[learn.ROWS], state[learn.COLUMNS]) == ((120, 300), (0, 500))
+    starts = state[learn.STARTS]
+    assert (starts[learn.ROWS], starts[learn.COLUMNS]) == ((1, (120, 300)), (1, (0, 500)))
     state[learn.BOX] = SimpleNamespace(selection={"box": {}})
     learn._take_box(learn.BOX)
-    assert (state[learn.ROWS], state[learn.COLUMNS]) == ((0, 0), (0, 0))
+    assert (starts[learn.ROWS], starts[learn.COLUMNS]) == ((2, (0, 0)), (2, (0, 0)))
+    assert starts[learn.TURN] == (0, 0)
 
 
 def test_picture_that_is_drawn_on_is_the_picture() -> None:

@@ -29,7 +29,7 @@ from xray_classifier.inference.pipeline import read
 from xray_classifier.inference.verdict import percent
 from xray_classifier.inference.warnings import sentences
 from xray_classifier.inputs.decoding import SUPPORTED
-from xray_classifier.learn.edits import Edits, Span, edited, span_of
+from xray_classifier.learn.edits import Edits, edited, span_of
 from xray_classifier.learn.pictures import as_picture, cells_of
 from xray_classifier.learn.steps import ARTICLE
 from xray_classifier.models.classifier import Classifier
@@ -53,8 +53,11 @@ STEP = SIDE // CELLS
 DRAWN = 320  # pixels a side of the picture that is drawn on; a small phone has no more
 BELOW = 20  # pixels that Streamlit leaves free below a chart
 ROWS, COLUMNS, BOX, UNDONE = "learn_rows", "learn_columns", "learn_box", "learn_undone"
-SLIDERS = {"learn_brightness": 0.0, "learn_blur": 0.0, "learn_crop": 0, "learn_turn": 0}
+BRIGHTNESS, BLUR, CROP, TURN = "learn_brightness", "learn_blur", "learn_crop", "learn_turn"
 NO_SPAN = (0, 0)
+SLIDERS = {ROWS: NO_SPAN, COLUMNS: NO_SPAN, BRIGHTNESS: 0.0, BLUR: 0.0, CROP: 0, TURN: 0}
+"""Where each slider stands if nothing is changed."""
+STARTS = "learn_starts"
 
 
 def show_learn_page(name: str) -> None:
@@ -120,21 +123,40 @@ def _explore(
 
 def _choose_edits() -> Edits:
     """Offer sliders for all that can be changed."""
-    for key, start in {**SLIDERS, ROWS: NO_SPAN, COLUMNS: NO_SPAN}.items():
-        st.session_state.setdefault(key, start)
-    rows = st.slider("Mask: rows from and to", 0, SIDE, step=STEP, key=ROWS)
-    columns = st.slider("Mask: columns from and to", 0, SIDE, step=STEP, key=COLUMNS)
-    brightness = st.slider("Brighten by", -0.5, 0.5, step=0.05, key="learn_brightness")
-    blur = st.slider("Blur, radius in pixels", 0.0, 10.0, step=0.5, key="learn_blur")
-    crop = st.slider("Crop each edge by, in %", 0, 30, key="learn_crop")
-    turn = st.slider("Turn by, in degrees", -45, 45, key="learn_turn")
+    rows = _slider("Mask: rows from and to", 0, SIDE, STEP, ROWS)
+    columns = _slider("Mask: columns from and to", 0, SIDE, STEP, COLUMNS)
+    brightness = _slider("Brighten by", -0.5, 0.5, 0.05, BRIGHTNESS)
+    blur = _slider("Blur, radius in pixels", 0.0, 10.0, 0.5, BLUR)
+    crop = _slider("Crop each edge by, in %", 0, 30, 1, CROP)
+    turn = _slider("Turn by, in degrees", -45, 45, 1, TURN)
     st.button("Undo all changes", on_click=_undo)
-    return Edits(crop / 100, turn, blur, brightness, cast("Span", rows), cast("Span", columns))
+    return Edits(crop / 100, turn, blur, brightness, rows, columns)
+
+
+def _slider(label: str, low: float, high: float, step: float, name: str) -> Any:
+    """Offer a slider that stands where it started until it is moved.
+
+    It starts by a default of its own: a value that was put into the session's state would be lost
+    if a slow browser draws this run of the page only together with the next one.
+    """
+    number, start = _starts()[name]
+    return st.slider(label, low, high, start, step, key=f"{name}_{number}")
+
+
+def _starts() -> dict[str, tuple[int, Any]]:
+    """Where each slider starts, and how many of its name there were before it."""
+    begin = {name: (0, start) for name, start in SLIDERS.items()}
+    return cast("dict[str, tuple[int, Any]]", st.session_state.setdefault(STARTS, begin))
+
+
+def _start_anew(name: str, start: Any) -> None:
+    """Put a new slider in the place of the one of that name."""
+    _starts()[name] = (_starts()[name][0] + 1, start)
 
 
 def _undo() -> None:
-    for key, start in {**SLIDERS, ROWS: NO_SPAN, COLUMNS: NO_SPAN}.items():
-        st.session_state[key] = start
+    for name, start in SLIDERS.items():
+        _start_anew(name, start)
     st.session_state[UNDONE] += 1
 
 
@@ -168,9 +190,9 @@ def _draw_on(picture: GreyImage) -> None:
 def _take_box(chart: str) -> None:
     """Set the mask to the rectangle that was drawn on the chart of that key."""
     drawn = st.session_state[chart].selection.get("box", {})
-    for field, key in (("row", ROWS), ("column", COLUMNS)):
+    for field, name in (("row", ROWS), ("column", COLUMNS)):
         one, other = drawn.get(field, NO_SPAN)
-        st.session_state[key] = span_of(one, other, STEP)
+        _start_anew(name, span_of(one, other, STEP))
 
 
 def _cells(picture: GreyImage) -> list[dict[str, int]]:
