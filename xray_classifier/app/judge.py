@@ -19,9 +19,9 @@ WHAT_TO_UPLOAD = f"""
 - Or several, a folder or a ZIP of them; at most {MAX_BYTES // 2**20} MB a file.
 - The radiograph itself, of a child of 1 to 5 years, upright and uncropped; not a photo of a screen,
   not a side view.
-- It stays in this server's memory while the page is open and some minutes more, and is never
-  stored. Of a DICOM file's header only what bears on the picture is read: no name, no identifier,
-  unless you ask for them in a report.
+- It stays in memory until minutes after the page is closed, and is never stored. Of a DICOM header
+  only what bears on the picture is read: no name, no identifier, unless you ask for them in a
+  report.
 """
 WHAT_COMES_BACK = """
 - A network's probability of pneumonia, and the verdict that follows from it; *uncertain* where a
