@@ -35,7 +35,7 @@ CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-network
 SCREEN = ViewportSize(width=1280, height=720)
 
 
-WORKERS = 3
+WORKERS = 4
 """Processes for the whole suite: one waits for a browser, or for what it has started, while two
 work. Each may hold TensorFlow."""
 

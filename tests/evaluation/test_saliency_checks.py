@@ -55,6 +55,14 @@ def ramp() -> Any:
     return np.add.outer(places, places) / 2
 
 
+@pytest.fixture
+def few_shuffles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes as many passes as all heatmaps."""
+    monkeypatch.setattr(saliency_checks, "SHUFFLES", 1)
+    monkeypatch.setattr(saliency_checks, "STAGES", 1)
+
+
+@pytest.mark.usefixtures("few_shuffles")
 def test_filling_the_bright_squares_lowers_the_score_and_filling_elsewhere_does_not(
     drawn: list[Sample], square_classifier: Classifier
 ) -> None:
@@ -214,11 +222,8 @@ def assert_shipped_model_passes(data: Path, images: int) -> None:
 
 
 @pytest.mark.data
-def test_heatmaps_of_the_shipped_model_pass_on_a_few_held_out_radiographs(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(saliency_checks, "SHUFFLES", 1)  # each takes 31 passes an image
-    monkeypatch.setattr(saliency_checks, "STAGES", 1)
+@pytest.mark.usefixtures("few_shuffles")
+def test_heatmaps_of_the_shipped_model_pass_on_a_few_held_out_radiographs(data: Path) -> None:
     assert_shipped_model_passes(data, 8)
 
 

@@ -377,16 +377,20 @@ def test_shipped_model_is_one_that_the_app_loads(watched: tuple[Path, list[Weigh
     assert classifier.probabilities(tensor)[0] == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("step", [1, 5, 6, 11])
-def test_a_killed_run_ends_with_the_same_weights(
-    step: int, watched: tuple[Path, list[Weights]], radiographs: Path, tmp_path: Path
+def test_a_run_killed_again_and_again_ends_with_the_same_weights(
+    watched: tuple[Path, list[Weights]], radiographs: Path, tmp_path: Path
 ) -> None:
+    """In its first step, within its second epoch, at that one's end, and within the last one."""
     whole, _ = watched
-    with pytest.MonkeyPatch.context() as patch:
-        Watched(patch, dies_after=step)
-        with pytest.raises(Killed, match="^$"):
-            train(SHORT, radiographs, tmp_path, SEED)
-    assert not (tmp_path / "soft.keras").exists()
+    for steps, done in ((1, 0), (STEPS + 2, 1), (STEPS, 1), (2 * STEPS + 2, 3)):
+        with pytest.MonkeyPatch.context() as patch:
+            Watched(patch, dies_after=steps)
+            with pytest.raises(Killed, match="^$"):
+                train(SHORT, radiographs, tmp_path, SEED)
+        assert not (tmp_path / "soft.keras").exists()
+        state = tmp_path / "checkpoint" / "state.json"
+        epochs = json.loads(state.read_text())["history"] if state.exists() else []
+        assert len(epochs) == done
 
     train(SHORT, radiographs, tmp_path, SEED)
 
