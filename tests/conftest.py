@@ -36,7 +36,7 @@ SCREEN = ViewportSize(width=1280, height=720)
 
 
 WORKERS = 4
-"""Processes for the whole suite: one waits for a browser, or for what it has started, while two
+"""Processes for the whole suite: two wait for a browser, or for what they have started, while two
 work. Each may hold TensorFlow."""
 
 BROWSER = "tests/system/test_browser"
