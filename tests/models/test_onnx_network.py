@@ -180,6 +180,24 @@ def test_several_tensors_share_the_cores_two_at_a_time(
     assert watched.most == most
 
 
+@pytest.mark.parametrize("now", ["replaced", "gone"])
+def test_file_that_has_changed_since_is_not_opened_again(
+    now: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was checked when the network was loaded, and a session of it is there."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    watched = Watched(monkeypatch)
+    path = write_network(tmp_path / "mean.onnx")
+    network = OnnxNetwork(path, 1)
+    if now == "gone":
+        path.unlink()
+    else:
+        write_network(tmp_path / "other.onnx", kind="Neg").replace(path)
+    np.testing.assert_allclose(network.answers(flat(0.0, 0.0))[:, 0], [0.5, 0.5])
+    assert watched.threads == [2]
+    assert watched.passes == [(2, 1)] * 2
+
+
 def test_one_tensor_gets_all_cores_and_no_second_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

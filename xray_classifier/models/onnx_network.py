@@ -58,7 +58,7 @@ class OnnxNetwork(Network):
             ) from error
         onnxruntime.disable_telemetry_events()
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}"
-        self._path = path
+        self._path, self._stamp = path, _stamp(path)
         self._threads = _threads()
         self.batch_size = min(CALLERS, self._threads)
         self._session = self._open(self._threads)
@@ -82,8 +82,13 @@ class OnnxNetwork(Network):
             ) from error
 
     @cached_property
-    def _shared(self) -> tuple[Any, ThreadPoolExecutor]:
-        """A session for several callers, and the callers; made where it is first needed."""
+    def _shared(self) -> tuple[Any, ThreadPoolExecutor] | None:
+        """A session for several callers, and the callers; made where they are first needed.
+
+        None if another file, which nobody has checked, has taken the place of the opened one.
+        """
+        if _stamp(self._path) != self._stamp:
+            return None
         session = self._open(self._threads // self.batch_size)
         return session, ThreadPoolExecutor(self.batch_size, thread_name_prefix="passes")
 
@@ -126,7 +131,7 @@ class OnnxNetwork(Network):
         # Each in a pass of its own: so the memory that is kept for the next pass never depends on
         # the batch.
         tensors = [batch[i : i + 1] for i in range(len(batch))]
-        if min(len(tensors), self.batch_size) == 1:
+        if min(len(tensors), self.batch_size) == 1 or not self._shared:
             return np.concatenate([self._run_one(self._session, output, one) for one in tensors])
         session, callers = self._shared
         passes = callers.map(partial(self._run_one, session, output), tensors)
@@ -137,6 +142,15 @@ class OnnxNetwork(Network):
 
     def _width(self) -> int:
         return self._outputs
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from one that has taken its place; None if it is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _options(onnxruntime: Any, threads: int) -> Any:
