@@ -27,11 +27,13 @@ from xray_classifier.training.augmentation import (
 from xray_classifier.training.efficientnet_lite import FIXED_BLOCKS
 
 ARTICLE_LEARNING_RATE = 0.001
+DEFAULT_LEARNING_RATE = 5e-4
 STOP_PATIENCE = 3
 PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
 DEFAULT_EPOCHS = 6
 SETTLED_ON = 1024
 """Training images from which batch norms take their final statistics."""
+ARTICLE_EPOCHS = 18
 
 Measure = TypeVar("Measure", bound=Callable[[Any, Any], Any])
 
@@ -98,6 +100,16 @@ class Average:
     weights: tuple[float, ...]
 
 
+def _averaging_optimizer(steps: int, epochs: int, rate: float) -> keras.optimizers.Optimizer:
+    """Make AdamW that averages the weights: one epoch up to `rate`, a cosine down to 1 % of it."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate / 50, (epochs - 1) * steps, alpha=0.01, warmup_target=rate, warmup_steps=steps
+    )
+    return keras.optimizers.AdamW(
+        schedule, weight_decay=0.02, clipnorm=1.0, use_ema=True, ema_momentum=0.99
+    )
+
+
 def _build_lite(steps: int, *, soft: bool) -> keras.Model:
     from xray_classifier.training.efficientnet_lite import build_backbone
     from xray_classifier.training.imagenet_weights import fold, load_imagenet_weights
@@ -106,12 +118,7 @@ def _build_lite(steps: int, *, soft: bool) -> keras.Model:
     load_imagenet_weights(backbone)
     model = build_lite_network(SIDE // DEFAULT_POOL, soft=soft)
     fold(backbone, model)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        1e-5, (DEFAULT_EPOCHS - 1) * steps, alpha=0.01, warmup_target=5e-4, warmup_steps=steps
-    )
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=0.02, clipnorm=1.0, use_ema=True, ema_momentum=0.99
-    )
+    optimizer = _averaging_optimizer(steps, DEFAULT_EPOCHS, DEFAULT_LEARNING_RATE)
     model.compile(optimizer, loss=default_loss, metrics=[accuracy])
     return model
 
@@ -185,6 +192,24 @@ def _finish_article(trained: keras.Model, _batches: Iterable[Tensor]) -> keras.M
     return model
 
 
+def _build_article_well(steps: int) -> keras.Model:
+    """Put an enlarging in front, so that half the side is augmented, in a quarter of the time."""
+    inputs = keras.Input((SIDE // DEFAULT_POOL, SIDE // DEFAULT_POOL, 1))
+    enlarged = keras.layers.UpSampling2D(DEFAULT_POOL, interpolation="bilinear")(inputs)
+    network = _finish_article(build_article_cnn())
+    model = keras.Model(inputs, network(enlarged), name="article_on_pooled")
+    loss = keras.losses.BinaryCrossentropy(label_smoothing=SMOOTHING)
+    optimizer = _averaging_optimizer(steps, ARTICLE_EPOCHS, ARTICLE_LEARNING_RATE)
+    model.compile(optimizer, loss=loss, metrics=["accuracy"])
+    return model
+
+
+def _finish_article_well(trained: keras.Model) -> keras.Model:
+    """Take the averaged weights, without the enlarging."""
+    trained.optimizer.finalize_variable_values(trained.trainable_variables)
+    return _finish_article(trained.layers[-1])
+
+
 def _article_callbacks() -> list[keras.callbacks.Callback]:
     return [
         keras.callbacks.EarlyStopping("val_loss", patience=STOP_PATIENCE),
@@ -198,8 +223,8 @@ def _settings(augmentation: ArticleAugmentation | DefaultAugmentation) -> dict[s
 
 
 ARTICLE = Recipe(
-    name="article",
-    title="The article's CNN, trained from scratch",
+    name="article-as-published",
+    title="The article's CNN, trained from scratch as published",
     build=_build_article,
     pool=1,
     batch_size=16,
@@ -216,6 +241,28 @@ ARTICLE = Recipe(
         "early_stopping": f"validation loss, patience {STOP_PATIENCE}, best weights kept",
         "reduce_on_plateau": PLATEAU,
         "augmentation": _settings(ARTICLE_AUGMENTATION),
+    },
+)
+
+ARTICLE_WELL = Recipe(
+    name="article",
+    title="The article's CNN, trained from scratch, kept from looking at border and rendering",
+    build=_build_article_well,
+    pool=DEFAULT_POOL,
+    batch_size=16,
+    epochs=ARTICLE_EPOCHS,
+    answers=(PNEUMONIA,),
+    targets=lambda sample: (float(sample.label),),
+    augment=SOFT_AUGMENTATION,
+    callbacks=list,
+    finish=_finish_article_well,
+    keep_best=False,
+    facts={
+        "optimizer": "AdamW, weight decay .02, gradients clipped to norm 1, weights averaged (.99)",
+        "learning_rate": "one epoch up to 1e-3, then a cosine down to 1e-5",
+        "loss": f"binary cross-entropy, balanced class weights, label smoothing {SMOOTHING}",
+        "images": "averaged to 250 x 250, and enlarged to 500 x 500 after the augmentation",
+        "augmentation": _settings(SOFT_AUGMENTATION),
     },
 )
 
@@ -263,5 +310,5 @@ DEFAULT = Average(
     weights=(1 / 3, 2 / 3),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (ARTICLE, SHARP, SOFT)}
+RECIPES = {recipe.name: recipe for recipe in (ARTICLE, ARTICLE_WELL, SHARP, SOFT)}
 AVERAGES = {average.name: average for average in (DEFAULT,)}
