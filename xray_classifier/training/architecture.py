@@ -1,8 +1,12 @@
-"""The networks, untrained: the article's CNN, and the default model on ImageNet features."""
+"""The networks, untrained: the article's CNN, and the default model on ImageNet features.
+
+And the loss of the latter, which has two answers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import keras
 import numpy as np
@@ -15,6 +19,13 @@ from xray_classifier.training.efficientnet_lite import (
     apply_folded,
     apply_trainable,
 )
+
+Measure = TypeVar("Measure", bound=Callable[[Any, Any], Any])
+
+SMOOTHING = 0.04
+ETIOLOGY_WEIGHT = 0.6
+UNKNOWN = -1.0
+"""In place of an etiology that the file's name does not tell."""
 
 FILTERS = (32, 32, 32, 64, 64)
 DENSE_UNITS = (128, 64)
@@ -113,3 +124,28 @@ def average_networks(
     model = keras.Model(inputs, last(layers.Concatenate()(features)), name=name)
     last.set_weights([np.concatenate(kernels), bias])
     return model
+
+
+def _storable(function: Measure) -> Measure:
+    """Let checkpoints name a function."""
+    return cast(Measure, keras.saving.register_keras_serializable("xray_classifier")(function))
+
+
+@_storable
+def default_loss(wanted: Any, answered: Any) -> Any:
+    """Compute the cross-entropy of the label, and of the etiology where it is known, each image's.
+
+    Args:
+        wanted: rows of `recipes.default_targets`.
+        answered: probabilities of both, shape (n, 2).
+    """
+    known = keras.ops.cast(wanted[:, 1] != UNKNOWN, "float32")
+    smoothed = keras.ops.abs(wanted) * (1 - SMOOTHING) + SMOOTHING / 2
+    losses = keras.losses.binary_crossentropy(smoothed[..., None], answered[..., None])
+    return losses[:, 0] + ETIOLOGY_WEIGHT * known * losses[:, 1]
+
+
+@_storable
+def accuracy(wanted: Any, answered: Any) -> Any:
+    """Tell for each image whether the label is answered rightly."""
+    return keras.metrics.binary_accuracy(wanted[:, :1], answered[:, :1])

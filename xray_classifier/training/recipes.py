@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,8 +16,13 @@ from xray_classifier.imaging.preprocessing import SIDE, Tensor
 from xray_classifier.models.spec import BACTERIAL, PNEUMONIA
 from xray_classifier.training.architecture import (
     DEFAULT_POOL,
+    ETIOLOGY_WEIGHT,
+    SMOOTHING,
+    UNKNOWN,
+    accuracy,
     build_article_cnn,
     build_lite_network,
+    default_loss,
 )
 from xray_classifier.training.augmentation import (
     ArticleAugmentation,
@@ -27,21 +32,15 @@ from xray_classifier.training.augmentation import (
 from xray_classifier.training.efficientnet_lite import FIXED_BLOCKS
 
 ARTICLE_LEARNING_RATE = 0.001
+ARTICLE_EPOCHS = 18
+ARTICLE_NOISE = 0.02
+"""Standard deviation, of grey levels from 0 to 1."""
 DEFAULT_LEARNING_RATE = 5e-4
 STOP_PATIENCE = 3
 PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
 DEFAULT_EPOCHS = 6
 SETTLED_ON = 1024
 """Training images from which batch norms take their final statistics."""
-ARTICLE_EPOCHS = 18
-ARTICLE_NOISE = 0.02
-
-Measure = TypeVar("Measure", bound=Callable[[Any, Any], Any])
-
-SMOOTHING = 0.04
-ETIOLOGY_WEIGHT = 0.6
-UNKNOWN = -1.0
-"""In place of an etiology that the file's name does not tell."""
 
 ARTICLE_AUGMENTATION = ArticleAugmentation()
 SHARP_AUGMENTATION = DefaultAugmentation(border_of_other_class=None)
@@ -157,43 +156,18 @@ def default_targets(sample: Sample) -> tuple[float, float]:
     return float(sample.label), {"bacteria": 1.0, "virus": 0.0}.get(etiology, UNKNOWN)
 
 
-def _storable(function: Measure) -> Measure:
-    """Let checkpoints name a function."""
-    return cast(Measure, keras.saving.register_keras_serializable("xray_classifier")(function))
-
-
-@_storable
-def default_loss(wanted: Any, answered: Any) -> Any:
-    """Compute the cross-entropy of the label, and of the etiology where it is known, each image's.
-
-    Args:
-        wanted: rows of `default_targets`.
-        answered: probabilities of both, shape (n, 2).
-    """
-    known = keras.ops.cast(wanted[:, 1] != UNKNOWN, "float32")
-    smoothed = keras.ops.abs(wanted) * (1 - SMOOTHING) + SMOOTHING / 2
-    losses = keras.losses.binary_crossentropy(smoothed[..., None], answered[..., None])
-    return losses[:, 0] + ETIOLOGY_WEIGHT * known * losses[:, 1]
-
-
-@_storable
-def accuracy(wanted: Any, answered: Any) -> Any:
-    """Tell for each image whether the label is answered rightly."""
-    return keras.metrics.binary_accuracy(wanted[:, :1], answered[:, :1])
-
-
-def _build_article(_steps: int) -> keras.Model:
+def _build_as_published(_steps: int) -> keras.Model:
     return build_article_cnn(ARTICLE_LEARNING_RATE)
 
 
-def _finish_article(trained: keras.Model, _batches: Iterable[Tensor]) -> keras.Model:
+def _without_optimizer(trained: keras.Model, _batches: Iterable[Tensor]) -> keras.Model:
     """Leave the optimizer behind."""
     model = type(trained).from_config(trained.get_config())  # a clone would be compiled too
     model.set_weights(trained.get_weights())
     return model
 
 
-def _build_article_well(steps: int) -> keras.Model:
+def _build_article(steps: int) -> keras.Model:
     """Put an enlarging in front, so that half the side is augmented, in a quarter of the time.
 
     The noise teaches to look past detail that only full-resolution radiographs have.
@@ -201,7 +175,7 @@ def _build_article_well(steps: int) -> keras.Model:
     inputs = keras.Input((SIDE // DEFAULT_POOL, SIDE // DEFAULT_POOL, 1))
     enlarged = keras.layers.UpSampling2D(DEFAULT_POOL, interpolation="bilinear")(inputs)
     noisy = keras.layers.GaussianNoise(ARTICLE_NOISE)(enlarged)
-    network = _finish_article(build_article_cnn(), ())
+    network = _without_optimizer(build_article_cnn(), ())
     model = keras.Model(inputs, network(noisy), name="article_on_pooled")
     loss = keras.losses.BinaryCrossentropy(label_smoothing=SMOOTHING)
     optimizer = _averaging_optimizer(steps, ARTICLE_EPOCHS, ARTICLE_LEARNING_RATE)
@@ -209,13 +183,13 @@ def _build_article_well(steps: int) -> keras.Model:
     return model
 
 
-def _finish_article_well(trained: keras.Model, batches: Iterable[Tensor]) -> keras.Model:
+def _finish_article(trained: keras.Model, batches: Iterable[Tensor]) -> keras.Model:
     """Take the averaged weights, without what stands in front."""
-    trained.optimizer.finalize_variable_values(trained.trainable_variables)
-    return _finish_article(trained.layers[-1], batches)
+    _average_weights(trained)
+    return _without_optimizer(trained.layers[-1], batches)
 
 
-def _article_callbacks() -> list[keras.callbacks.Callback]:
+def _callbacks_as_published() -> list[keras.callbacks.Callback]:
     return [
         keras.callbacks.EarlyStopping("val_loss", patience=STOP_PATIENCE),
         keras.callbacks.ReduceLROnPlateau("val_loss", **PLATEAU),
@@ -227,18 +201,18 @@ def _settings(augmentation: ArticleAugmentation | DefaultAugmentation) -> dict[s
     return {name: value for name, value in asdict(augmentation).items() if value is not None}
 
 
-ARTICLE = Recipe(
+ARTICLE_AS_PUBLISHED = Recipe(
     name="article-as-published",
     title="The article's CNN, trained from scratch as published",
-    build=_build_article,
+    build=_build_as_published,
     pool=1,
     batch_size=16,
     epochs=25,
     answers=(PNEUMONIA,),
     targets=lambda sample: (float(sample.label),),
     augment=ARTICLE_AUGMENTATION,
-    callbacks=_article_callbacks,
-    finish=_finish_article,
+    callbacks=_callbacks_as_published,
+    finish=_without_optimizer,
     keep_best=True,
     facts={
         "optimizer": f"Adam, learning rate {ARTICLE_LEARNING_RATE}",
@@ -249,10 +223,10 @@ ARTICLE = Recipe(
     },
 )
 
-ARTICLE_WELL = Recipe(
+ARTICLE = Recipe(
     name="article",
     title="The article's CNN, trained from scratch, kept from looking at border and rendering",
-    build=_build_article_well,
+    build=_build_article,
     pool=DEFAULT_POOL,
     batch_size=16,
     epochs=ARTICLE_EPOCHS,
@@ -260,7 +234,7 @@ ARTICLE_WELL = Recipe(
     targets=lambda sample: (float(sample.label),),
     augment=SOFT_AUGMENTATION,
     callbacks=list,
-    finish=_finish_article_well,
+    finish=_finish_article,
     keep_best=False,
     facts={
         "optimizer": "AdamW, weight decay .02, gradients clipped to norm 1, weights averaged (.99)",
@@ -316,5 +290,5 @@ DEFAULT = Average(
     weights=(1 / 3, 2 / 3),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (ARTICLE, ARTICLE_WELL, SHARP, SOFT)}
+RECIPES = {recipe.name: recipe for recipe in (ARTICLE, ARTICLE_AS_PUBLISHED, SHARP, SOFT)}
 AVERAGES = {average.name: average for average in (DEFAULT,)}
