@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tests.support.pictures import encoded
 from xray_classifier.data.datasets import find_samples
 from xray_classifier.data.splits import split_by_patient
-from xray_classifier.training.recipes import ARTICLE
+from xray_classifier.training.recipes import ARTICLE_AS_PUBLISHED
 
 SEED = 7
 RATE = 0.1
@@ -40,7 +40,7 @@ def network(_steps: int) -> Any:
     return model
 
 
-RECIPE = replace(ARTICLE, build=network, pool=POOL, epochs=MAX_EPOCHS)
+RECIPE = replace(ARTICLE_AS_PUBLISHED, build=network, pool=POOL, epochs=MAX_EPOCHS)
 
 
 def draw_radiographs(root: Path) -> Path:
@@ -81,7 +81,7 @@ def history_of(out: Path) -> list[dict[str, float]]:
 
 
 def weights_of(out: Path) -> NDArray[np.float32]:
-    kernel, bias = keras.models.load_model(out / "article.keras").get_weights()
+    kernel, bias = keras.models.load_model(out / "article-as-published.keras").get_weights()
     return np.array([kernel[0, 0], bias[0]])
 
 

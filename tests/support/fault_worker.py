@@ -15,7 +15,16 @@ from xray_classifier.training import recipes
 
 def train(data: Path, out: Path) -> int:
     """Give the status with which the command ends."""
-    arguments = ["train", "article", "--data", str(data), "--out", str(out), "--seed", str(SEED)]
+    arguments = [
+        "train",
+        "article-as-published",
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+        "--seed",
+        str(SEED),
+    ]
     with mock.patch.dict(recipes.RECIPES, article=RECIPE):
         return cli.main(arguments)
 

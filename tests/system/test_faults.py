@@ -93,7 +93,8 @@ def assert_same_weights(out: Path, whole: Path) -> None:
     import keras
 
     found, wanted = (
-        keras.models.load_model(folder / "article.keras").get_weights() for folder in (out, whole)
+        keras.models.load_model(folder / "article-as-published.keras").get_weights()
+        for folder in (out, whole)
     )
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -35,7 +35,7 @@ tf.config.set_logical_device_configuration(
 from tests.support import drawn_training as drawn
 from xray_classifier.training import trainer
 from xray_classifier.training.checkpoints import Checkpoints
-from xray_classifier.training.recipes import ARTICLE
+from xray_classifier.training.recipes import ARTICLE_AS_PUBLISHED
 
 folder = Path(sys.argv[1])
 real, replicas, killed = trainer.strategy, [], []
@@ -61,7 +61,7 @@ def network(steps):
 
 def finish(trained, batches):
     trained.optimizer.finalize_variable_values(trained.trainable_variables)
-    return ARTICLE.finish(trained, batches)
+    return ARTICLE_AS_PUBLISHED.finish(trained, batches)
 
 def kill(callback, batch, logs):
     killed.append(batch)
@@ -111,7 +111,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         timeout=900,
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    assert [path.name for path in Path(folder / "resumed").glob("*.keras")] == ["article.keras"]
+    assert [path.name for path in Path(folder / "resumed").glob("*.keras")] == [
+        "article-as-published.keras"
+    ]
     found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
     return found
 

@@ -37,13 +37,13 @@ from xray_classifier.imaging.preprocessing import scale
 from xray_classifier.models.spec import read_spec
 from xray_classifier.training import trainer
 from xray_classifier.training.checkpoints import Checkpoints
-from xray_classifier.training.recipes import ARTICLE, STOP_PATIENCE
+from xray_classifier.training.recipes import ARTICLE_AS_PUBLISHED, STOP_PATIENCE
 from xray_classifier.training.trainer import describe_run, train
 from xray_classifier.training.training_images import Batches, load_images
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-FILES = {"article.keras", "article.json", "history.csv", "history.png"}
+FILES = {"article-as-published.keras", "article-as-published.json", "history.csv", "history.png"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,7 +62,7 @@ def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(radiographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run writes that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole")
-    assert train(RECIPE, radiographs, out, SEED) == out / "article.keras"
+    assert train(RECIPE, radiographs, out, SEED) == out / "article-as-published.keras"
     return out
 
 
@@ -167,26 +167,30 @@ def test_the_model_file_holds_no_optimizer(whole: Path) -> None:
 
     import h5py  # type: ignore[import-untyped]
 
-    with zipfile.ZipFile(whole / "article.keras") as archive:
+    with zipfile.ZipFile(whole / "article-as-published.keras") as archive:
         weights = io.BytesIO(archive.read("model.weights.h5"))
     with h5py.File(weights) as file:
         assert "layers" in file
         assert "optimizer" not in file
-    assert not keras.models.load_model(whole / "article.keras").compiled
+    assert not keras.models.load_model(whole / "article-as-published.keras").compiled
 
 
 def test_the_json_says_how_the_model_was_made(whole: Path, radiographs: Path) -> None:
-    spec = read_spec(whole / "article.json")
+    spec = read_spec(whole / "article-as-published.json")
     history = history_of(whole)
     best = int(np.argmin([row["val_loss"] for row in history])) + 1
 
-    assert (spec.name, spec.title, spec.file) == ("article", ARTICLE.title, "article.keras")
-    assert spec.sha256 == sha256_of(whole / "article.keras")
-    assert spec.bytes == (whole / "article.keras").stat().st_size
+    assert (spec.name, spec.title, spec.file) == (
+        "article-as-published",
+        ARTICLE_AS_PUBLISHED.title,
+        "article-as-published.keras",
+    )
+    assert spec.sha256 == sha256_of(whole / "article-as-published.keras")
+    assert spec.bytes == (whole / "article-as-published.keras").stat().st_size
     facts = spec.training
     assert facts
-    assert facts.recipe_name == "article"
-    assert facts.recipe.items() >= json.loads(json.dumps(ARTICLE.facts)).items()
+    assert facts.recipe_name == "article-as-published"
+    assert facts.recipe.items() >= json.loads(json.dumps(ARTICLE_AS_PUBLISHED.facts)).items()
     assert facts.recipe["batch_size"] == 16
     assert facts.recipe["max_epochs"] == MAX_EPOCHS
     assert (facts.epochs, facts.shipped_epoch) == (len(history), best)
@@ -213,7 +217,7 @@ def test_finishing_sees_the_training_images_unchanged(radiographs: Path, tmp_pat
 def test_a_run_that_has_ended_is_not_begun_again(whole: Path, radiographs: Path) -> None:
     before = {path: path.read_bytes() for path in whole.iterdir()}
 
-    with pytest.raises(DatasetError, match=r"article\.keras is there already.*another --out"):
+    with pytest.raises(DatasetError, match=r"article-as-published\.keras is there already.*another --out"):
         train(RECIPE, radiographs, whole, SEED)
 
     assert {path: path.read_bytes() for path in whole.iterdir()} == before

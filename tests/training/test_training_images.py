@@ -14,7 +14,7 @@ from tests.support.pictures import encoded
 from xray_classifier.data.datasets import Sample, find_samples
 from xray_classifier.errors import DatasetError
 from xray_classifier.training import training_images
-from xray_classifier.training.recipes import ARTICLE, SOFT
+from xray_classifier.training.recipes import ARTICLE_AS_PUBLISHED, SOFT
 from xray_classifier.training.training_images import (
     Batches,
     balanced_class_weights,
@@ -39,21 +39,21 @@ def test_pooled_images_are_the_means_of_their_squares(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encoded(image))
     sample = Sample(tmp_path / "a.png", 1, "train", "a")
 
-    images, targets = load_images([sample], replace(ARTICLE, pool=2))
+    images, targets = load_images([sample], replace(ARTICLE_AS_PUBLISHED, pool=2))
 
     expected = np.zeros((1, 250, 250), np.uint8)
     expected[0, :3, :3] = [[25, 1, 0], [255, 0, 0], [0, 0, 64]]
     np.testing.assert_array_equal(images, expected)
     assert images.dtype == np.uint8
     assert targets.tolist() == [[1]]
-    np.testing.assert_array_equal(load_images([sample], ARTICLE)[0], image[np.newaxis])
+    np.testing.assert_array_equal(load_images([sample], ARTICLE_AS_PUBLISHED)[0], image[np.newaxis])
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     gone = Sample(tmp_path / "IM-0115-0001.png", 0, "train", "IM-0115")
 
     with pytest.raises(DatasetError, match=r"IM-0115-0001\.png: .*No such file"):
-        load_images([gone], ARTICLE)
+        load_images([gone], ARTICLE_AS_PUBLISHED)
 
 
 def test_folder_gives_what_can_be_read_in_the_order_of_the_paths(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_real_radiographs_are_loaded_as_the_model_will_see_them(data: Path) -> N
 
     samples = find_samples(data / "originals")[10:14]
 
-    images, labels = load_images(samples, ARTICLE)
+    images, labels = load_images(samples, ARTICLE_AS_PUBLISHED)
 
     assert labels.tolist() == [[0], [0], [1], [1]]
     batch, *_ = Batches(images, labels, FOURS)[0]
@@ -293,7 +293,7 @@ def shown_in(figure: Any) -> list[Any]:
 
 
 def test_each_image_is_shown_once_as_the_network_sees_it(greys: list[Sample]) -> None:
-    shown = shown_in(draw_augmented(greys, ARTICLE, seed=1))
+    shown = shown_in(draw_augmented(greys, ARTICLE_AS_PUBLISHED, seed=1))
     assert {picture.shape for picture in shown} == {(500, 500)}
     assert sorted(int(np.median(picture)) for picture in shown) == list(GREYS)
 
@@ -305,7 +305,7 @@ def test_default_recipe_changes_smaller_images_in_its_own_way(greys: list[Sample
 
 
 def test_each_image_bears_its_label(greys: list[Sample]) -> None:
-    figure = draw_augmented(greys, ARTICLE, seed=1)
+    figure = draw_augmented(greys, ARTICLE_AS_PUBLISHED, seed=1)
     titles = [axes.get_title() for axes in figure.axes]
     bright = [np.median(picture) > 128 for picture in shown_in(figure)]
     assert titles == ["pneumonia" if positive else "normal" for positive in bright]
@@ -314,14 +314,16 @@ def test_each_image_bears_its_label(greys: list[Sample]) -> None:
 def test_file_that_cannot_be_read_is_named(greys: list[Sample]) -> None:
     greys[2].path.write_bytes(b"no image")
     with pytest.raises(DatasetError, match=r"170\.png: .*Remove or replace the file"):
-        draw_augmented(greys, ARTICLE, seed=1)
+        draw_augmented(greys, ARTICLE_AS_PUBLISHED, seed=1)
 
 
 def test_choice_and_augmentation_follow_from_the_seed(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(encoded(np.random.default_rng(0).integers(0, 256, (60, 60), np.uint8)))
     sample = Sample(path, 0, "train", "a")
-    one, same, other = (shown_in(draw_augmented([sample], ARTICLE, seed))[0] for seed in (1, 1, 2))
+    one, same, other = (
+        shown_in(draw_augmented([sample], ARTICLE_AS_PUBLISHED, seed))[0] for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
 
@@ -331,6 +333,7 @@ def test_no_more_images_are_drawn_than_fit(
 ) -> None:
     monkeypatch.setattr(training_images, "SHOWN", 3)
     medians = [
-        int(np.median(picture)) for picture in shown_in(draw_augmented(greys, ARTICLE, seed=1))
+        int(np.median(picture))
+        for picture in shown_in(draw_augmented(greys, ARTICLE_AS_PUBLISHED, seed=1))
     ]
     assert len(set(medians)) == 3

@@ -69,8 +69,9 @@ def show_heading(title: str) -> None:
 
 
 def choose_model() -> str:
-    """Offer the models that are there, the default first."""
-    names = sorted(loading.model_names(), key=lambda name: name != loading.DEFAULT_MODEL)
+    """Offer the models that are meant to judge, the default first."""
+    there = (name for name in loading.model_names() if name != loading.AS_PUBLISHED)
+    names = sorted(there, key=lambda name: name != loading.DEFAULT_MODEL)
     chosen = st.sidebar.selectbox("Model", names, key="model", bind="query-params")
     return chosen or loading.DEFAULT_MODEL
 

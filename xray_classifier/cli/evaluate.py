@@ -22,10 +22,8 @@ from xray_classifier.cli.options import (
     patients_of,
 )
 from xray_classifier.errors import DatasetError
+from xray_classifier.models.loading import AS_PUBLISHED
 from xray_classifier.records.json_files import write_record
-
-BASELINE = "article"
-"""Every other model is compared with this one, where it is there."""
 
 
 def add_commands(group: Group) -> None:
@@ -60,7 +58,7 @@ def _add_evaluate(group: Group) -> None:
     parser.add_argument(
         "--baseline",
         metavar="NAME|PATH",
-        help="a model to compare with on the same images (default: article, where it is there)",
+        help=f"what to compare with on the same images (default: {AS_PUBLISHED}, if it is there)",
     )
     parser.add_argument(
         "--robustness", action="store_true", help="judge the images also ever more spoilt"
@@ -167,7 +165,7 @@ def evaluate(options: argparse.Namespace) -> int:
         found = replace(
             found, rendering=by_rendering(result, classifier.spec.operating_points, rendering)
         )
-    baseline = options.baseline or (BASELINE if BASELINE in model_names() else None)
+    baseline = options.baseline or (AS_PUBLISHED if AS_PUBLISHED in model_names() else None)
     if baseline and baseline != classifier.spec.name:
         its = evaluation.evaluate(samples, load_classifier(baseline, runtime=KERAS))
         found = replace(found, compared=error_analysis.against(result, its, baseline))

@@ -26,6 +26,8 @@ from xray_classifier.paths import MODEL_FOLDER
 from xray_classifier.records.export import OnnxFacts
 
 DEFAULT_MODEL = "default"
+AS_PUBLISHED = "article-as-published"
+"""The article's network as the article trains it: other models are compared with it."""
 MODEL_SUFFIXES = (".keras", *HDF5_SUFFIXES)
 
 AUTO, ONNX, KERAS = "auto", "onnx", "keras"
