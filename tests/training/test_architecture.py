@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from xray_classifier.training.architecture import (
+    accuracy,
     average_networks,
     build_article_cnn,
     build_lite_network,
+    default_loss,
 )
 from xray_classifier.training.efficientnet_lite import FIXED_BLOCKS, settle
 from xray_classifier.training.imagenet_weights import fold
@@ -298,3 +300,25 @@ def test_batch_norms_that_were_not_trained_stay_as_they_were(normed: Any) -> Non
 def test_without_batches_statistics_stay_as_training_left_them(normed: Any) -> None:
     settle(normed, [])
     np.testing.assert_array_equal(normed.layers[1].moving_variance, [9, 9])
+
+
+def test_loss_is_that_of_the_label_and_of_the_etiology_where_it_is_known() -> None:
+    wanted = np.array([[1, 1], [1, 0], [0, -1]], np.float32)
+    answered = np.array([[0.9, 0.8], [0.6, 0.3], [0.2, 0.7]], np.float32)
+
+    def loss(target: float, probability: float) -> float:
+        smooth = target * 0.96 + 0.02  # label smoothing of .04
+        return -float(smooth * np.log(probability) + (1 - smooth) * np.log(1 - probability))
+
+    expected = [
+        loss(1, 0.9) + 0.6 * loss(1, 0.8),
+        loss(1, 0.6) + 0.6 * loss(0, 0.3),
+        loss(0, 0.2),
+    ]
+    np.testing.assert_allclose(default_loss(wanted, answered), expected, rtol=1e-5)
+
+
+def test_accuracy_is_that_of_the_label() -> None:
+    wanted = np.array([[1, 1], [1, 0], [0, -1]], np.float32)
+    answered = np.array([[0.9, 0.1], [0.4, 0.3], [0.2, 0.7]], np.float32)
+    assert np.asarray(accuracy(wanted, answered)).ravel().tolist() == [1, 0, 1]

@@ -217,7 +217,9 @@ def test_finishing_sees_the_training_images_unchanged(radiographs: Path, tmp_pat
 def test_a_run_that_has_ended_is_not_begun_again(whole: Path, radiographs: Path) -> None:
     before = {path: path.read_bytes() for path in whole.iterdir()}
 
-    with pytest.raises(DatasetError, match=r"article-as-published\.keras is there already.*another --out"):
+    with pytest.raises(
+        DatasetError, match=r"article-as-published\.keras is there already.*another --out"
+    ):
         train(RECIPE, radiographs, whole, SEED)
 
     assert {path: path.read_bytes() for path in whole.iterdir()} == before
