@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     """A copy of what the card is made of."""
     target = tmp_path / "model"
     shutil.copytree(
-        MODEL_FOLDER, target, ignore=shutil.ignore_patterns("article.keras", "gate.keras")
+        MODEL_FOLDER, target, ignore=shutil.ignore_patterns("article*.keras", "gate.keras")
     )
     return target
 

@@ -37,6 +37,7 @@ from xray_classifier.model_card.facts import (
     stress_rows,
     training_sentences,
 )
+from xray_classifier.models.loading import model_names
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import ModelSpec, read_report, read_spec
 from xray_classifier.paths import MODEL_FOLDER
@@ -205,7 +206,7 @@ def test_heatmaps_are_told_with_their_check(passed: bool) -> None:
     assert "by 2.20, patches of the same shape elsewhere by 0.68 (p = 6e-15)" in text
 
 
-@pytest.mark.parametrize("name", ["default", "article"])
+@pytest.mark.parametrize("name", model_names())
 def test_shipped_models_have_all_of_it(name: str) -> None:
     spec = read_spec(MODEL_FOLDER / f"{name}.json")
     stress, explanation = read_report(StressReport, spec), read_report(ExplanationReport, spec)

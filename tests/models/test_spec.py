@@ -20,6 +20,7 @@ from tests.support.recorded import (
 )
 from tests.support.stand_ins import POINTS
 from xray_classifier.errors import ModelUnavailableError
+from xray_classifier.models.loading import model_names
 from xray_classifier.models.operating_point import OperatingPoint
 from xray_classifier.models.spec import (
     ModelSpec,
@@ -275,7 +276,7 @@ def test_a_damaged_report_is_named(tmp_path: Path) -> None:
         read_report(StressReport, TINY, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["default", "article"])
+@pytest.mark.parametrize("name", model_names())
 def test_the_shipped_models_have_all_reports_that_the_page_shows(name: str) -> None:
     spec = read_spec(MODEL_FOLDER / f"{name}.json")
     assert read_report(StressReport, spec) is not None

@@ -161,7 +161,7 @@ def test_results(path: Path) -> None:
 
 
 def test_errors_that_were_never_listed_are_not_taken_for_none() -> None:
-    found = read_spec(MODEL_FOLDER / "article.json").results["adult_nih/all"]
+    found = read_spec(MODEL_FOLDER / "article-as-published.json").results["adult_nih/all"]
     assert found.confusion.right < found.images
     assert found.errors is None
 

@@ -20,7 +20,7 @@ from xray_classifier.inputs.decoding import decode
 from xray_classifier.models import gate
 from xray_classifier.models.gate import GateSpec, read_gate_spec, write_gate_spec
 from xray_classifier.models.keras_network import KerasNetwork, open_model
-from xray_classifier.models.loading import load_classifier
+from xray_classifier.models.loading import load_classifier, model_names
 from xray_classifier.models.onnx_network import OnnxNetwork
 from xray_classifier.models.saving import save_model
 from xray_classifier.models.spec import ModelSpec, read_spec, write_spec
@@ -244,8 +244,8 @@ def test_layer_that_cannot_be_converted_is_named(tmp_path: Path) -> None:
 # What is committed
 
 
-NETWORKS = ("article", "default", "gate")
-FEW, ALL = 36, 300
+NETWORKS = (*model_names(), "gate")
+FEW, ALL = 24, 300
 
 
 def facts_of(name: str) -> tuple[Path, Any]:
