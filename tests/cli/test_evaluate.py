@@ -24,6 +24,7 @@ from xray_classifier.evaluation.stress import BORDER_ALONE, PERTURBATIONS
 from xray_classifier.model_card import readme as reporting
 from xray_classifier.models import loading
 from xray_classifier.models.classifier import Classifier
+from xray_classifier.models.loading import AS_PUBLISHED
 from xray_classifier.models.spec import read_spec, write_spec
 from xray_classifier.records.checks import OTHER_RENDERING, ExplanationReport
 from xray_classifier.records.evaluation import EvaluationReport
@@ -119,11 +120,11 @@ def test_evaluation_without_a_rendering_score_leaves_its_figures_out(
 def test_evaluation_compares_with_the_baseline_and_spoils_the_images(
     drawn: Path, models: Path, few_resamples: None, tmp_path: Path, capsys: Captured
 ) -> None:
-    spec = replace(read_spec(models / "tiny.json"), name="article")
-    write_spec(spec, models / "article.json")
+    spec = replace(read_spec(models / "tiny.json"), name=AS_PUBLISHED)
+    write_spec(spec, models / f"{AS_PUBLISHED}.json")
     command = ["evaluate", "tiny", "--data", str(drawn), "--out", str(tmp_path / "out")]
     assert main([*command, "--robustness"]) == 0
-    assert "accuracy less that of article: 0.0000" in capsys.readouterr().out
+    assert f"accuracy less that of {AS_PUBLISHED}: 0.0000" in capsys.readouterr().out
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert found["compared"]["mcnemar_p"] == 1
     assert "JPEG quality" in found["robustness"]
