@@ -35,9 +35,9 @@ CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-network
 SCREEN = ViewportSize(width=1280, height=720)
 
 
-WORKERS = 4
-"""Processes for the whole suite: two wait for a browser, or for what they have started, while two
-work. Each may hold TensorFlow."""
+WORKERS = 3
+"""Processes for the whole suite: one waits for a browser, or for what it has started, while two
+work. Each may hold TensorFlow. With a fourth one two cores are no sooner done."""
 
 BROWSER = "tests/system/test_browser"
 """How the files begin that share a browser, a tab in it and a server of the page."""

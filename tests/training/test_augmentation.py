@@ -6,6 +6,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from xray_classifier.imaging.preprocessing import SIDE, Tensor
+from xray_classifier.models.loading import AS_PUBLISHED
 from xray_classifier.training import augmentation
 from xray_classifier.training.augmentation import (
     ArticleAugmentation,
@@ -40,9 +41,9 @@ PINNED = {
     ("soft", 60, 16, 2): (0.522885329, 0.228312879, 0.042669307, 0.21211411868160557),
     ("soft", 60, 16, 3): (0.509989314, 0.213853493, 0.659483612, 0.6494939185757602),
     ("soft", 250, 4, 0): (0.438570351, 0.240407097, 0.408931285, 0.015991729523571974),
-    ("article", 500, 1, 0): (0.499881678, 0.192259017, 0.757921576, 0.8132702392002724),
-    ("article", 500, 4, 0): (0.501408776, 0.200910352, 0.473325014, 0.7296554464299441),
-    ("article", 500, 4, 1): (0.500884660, 0.195430177, 0.493940055, 0.303194829291645),
+    (AS_PUBLISHED, 500, 1, 0): (0.499881678, 0.192259017, 0.757921576, 0.8132702392002724),
+    (AS_PUBLISHED, 500, 4, 0): (0.501408776, 0.200910352, 0.473325014, 0.7296554464299441),
+    (AS_PUBLISHED, 500, 4, 1): (0.500884660, 0.195430177, 0.493940055, 0.303194829291645),
 }
 
 
