@@ -15,18 +15,9 @@ from xray_classifier.training import recipes
 
 def train(data: Path, out: Path) -> int:
     """Give the status with which the command ends."""
-    arguments = [
-        "train",
-        "article-as-published",
-        "--data",
-        str(data),
-        "--out",
-        str(out),
-        "--seed",
-        str(SEED),
-    ]
-    with mock.patch.dict(recipes.RECIPES, article=RECIPE):
-        return cli.main(arguments)
+    where = ["--data", str(data), "--out", str(out)]
+    with mock.patch.dict(recipes.RECIPES, {RECIPE.name: RECIPE}):
+        return cli.main(["train", RECIPE.name, *where, "--seed", str(SEED)])
 
 
 if __name__ == "__main__":
