@@ -13,6 +13,7 @@ import numpy as np
 from xray_classifier.data.datasets import Sample
 from xray_classifier.data.patients import etiology_from_name
 from xray_classifier.imaging.preprocessing import SIDE, Tensor
+from xray_classifier.models.loading import AS_PUBLISHED
 from xray_classifier.models.spec import BACTERIAL, PNEUMONIA
 from xray_classifier.training.architecture import (
     DEFAULT_POOL,
@@ -202,7 +203,7 @@ def _settings(augmentation: ArticleAugmentation | DefaultAugmentation) -> dict[s
 
 
 ARTICLE_AS_PUBLISHED = Recipe(
-    name="article-as-published",
+    name=AS_PUBLISHED,
     title="The article's CNN, trained from scratch as published",
     build=_build_as_published,
     pool=1,
