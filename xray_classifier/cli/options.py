@@ -21,7 +21,8 @@ BAD_DATA = 1
 """Exit status where the data are not in order."""
 
 TRAINABLE = {
-    "article": "the article's CNN, from scratch, kept from looking at border and rendering",
+    "article": "the article's CNN: what article-alone makes, taught by the model default",
+    "article-alone": "the same from scratch, kept from looking at border and rendering",
     "article-as-published": "the same, as the article trains it",
     "sharp": "EfficientNet-Lite0 from ImageNet weights, kept from looking at border and rendering",
     "soft": "the same on blurred radiographs",

@@ -91,6 +91,11 @@ def cross_validate(
     Raises:
         DatasetError: the data cannot be used, or `out` holds another run.
     """
+    if recipe.teacher:
+        raise DatasetError(
+            f"{recipe.name} is taught by the model {recipe.teacher}, which has seen every fold's "
+            "patients: its answers out of fold would be too good. Take another recipe."
+        )
     samples = _training_samples(data, patients)
     divided = split_into_folds(samples, folds)
     tables = []

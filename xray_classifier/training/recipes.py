@@ -11,19 +11,25 @@ import keras
 import numpy as np
 
 from xray_classifier.data.datasets import Sample
-from xray_classifier.data.patients import etiology_from_name
 from xray_classifier.imaging.preprocessing import SIDE, Tensor
-from xray_classifier.models.loading import AS_PUBLISHED
+from xray_classifier.models.keras_network import keras_model
+from xray_classifier.models.loading import AS_PUBLISHED, DEFAULT_MODEL, KERAS, load_classifier
 from xray_classifier.models.spec import BACTERIAL, PNEUMONIA
 from xray_classifier.training.architecture import (
+    ARTICLE_NETWORK,
     DEFAULT_POOL,
     ETIOLOGY_WEIGHT,
+    NOISE,
     SMOOTHING,
-    UNKNOWN,
     accuracy,
+    average_weights,
+    averaging_optimizer,
     build_article_cnn,
     build_lite_network,
     default_loss,
+    default_targets,
+    on_pooled,
+    taught_loss,
 )
 from xray_classifier.training.augmentation import (
     ArticleAugmentation,
@@ -33,9 +39,8 @@ from xray_classifier.training.augmentation import (
 from xray_classifier.training.efficientnet_lite import FIXED_BLOCKS
 
 ARTICLE_LEARNING_RATE = 0.001
-ARTICLE_EPOCHS = 18
-ARTICLE_NOISE = 0.02
-"""Standard deviation, of grey levels from 0 to 1."""
+ALONE_EPOCHS = 18
+TAUGHT_EPOCHS = 14
 DEFAULT_LEARNING_RATE = 5e-4
 STOP_PATIENCE = 3
 PLATEAU = {"patience": 2, "factor": 0.3, "min_lr": 1e-6}
@@ -55,7 +60,8 @@ class Recipe:
     Attributes:
         name: of the model.
         title: of the model, for people.
-        build: makes the compiled network, given the number of steps in an epoch.
+        build: makes the compiled network, given the number of steps in an epoch, and what `first`
+            made, if there is one.
         pool: training images are averaged over this many pixels a side beforehand.
         batch_size: images a step.
         epochs: at most.
@@ -67,11 +73,13 @@ class Recipe:
             images, unchanged, in batches.
         keep_best: ship the epoch with the lowest validation loss, else the last.
         facts: the recipe in words and numbers, for the model's JSON.
+        first: the recipe whose network this one goes on from; it is run beforehand.
+        teacher: the model, of those that come with the program, that is asked in training.
     """
 
     name: str
     title: str
-    build: Callable[[int], keras.Model]
+    build: Callable[..., keras.Model]
     pool: int
     batch_size: int
     epochs: int
@@ -82,6 +90,8 @@ class Recipe:
     finish: Callable[[keras.Model, Iterable[Tensor]], keras.Model]
     keep_best: bool
     facts: dict[str, Any]
+    first: Recipe | None = None
+    teacher: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,16 +111,6 @@ class Average:
     weights: tuple[float, ...]
 
 
-def _averaging_optimizer(steps: int, epochs: int, rate: float) -> keras.optimizers.Optimizer:
-    """Make AdamW that averages the weights: one epoch up to `rate`, a cosine down to 1 % of it."""
-    schedule = keras.optimizers.schedules.CosineDecay(
-        rate / 50, (epochs - 1) * steps, alpha=0.01, warmup_target=rate, warmup_steps=steps
-    )
-    return keras.optimizers.AdamW(
-        schedule, weight_decay=0.02, clipnorm=1.0, use_ema=True, ema_momentum=0.99
-    )
-
-
 def _build_lite(steps: int, *, soft: bool) -> keras.Model:
     from xray_classifier.training.efficientnet_lite import build_backbone
     from xray_classifier.training.imagenet_weights import fold, load_imagenet_weights
@@ -119,14 +119,14 @@ def _build_lite(steps: int, *, soft: bool) -> keras.Model:
     load_imagenet_weights(backbone)
     model = build_lite_network(SIDE // DEFAULT_POOL, soft=soft)
     fold(backbone, model)
-    optimizer = _averaging_optimizer(steps, DEFAULT_EPOCHS, DEFAULT_LEARNING_RATE)
+    optimizer = averaging_optimizer(steps, DEFAULT_EPOCHS, DEFAULT_LEARNING_RATE)
     model.compile(optimizer, loss=default_loss, metrics=[accuracy])
     return model
 
 
 def _finish_sharp(trained: keras.Model, _batches: Iterable[Tensor]) -> keras.Model:
     """Take the averaged weights, fold the batch norms, and put the pooling in front."""
-    _average_weights(trained)
+    average_weights(trained)
     return _folded(trained, soft=False)
 
 
@@ -134,13 +134,9 @@ def _finish_soft(trained: keras.Model, batches: Iterable[Tensor]) -> keras.Model
     """Do the same, once the batch norms are settled."""
     from xray_classifier.training.efficientnet_lite import settle
 
-    _average_weights(trained)
+    average_weights(trained)
     settle(trained, batches)
     return _folded(trained, soft=True)
-
-
-def _average_weights(trained: keras.Model) -> None:
-    trained.optimizer.finalize_variable_values(trained.trainable_variables)
 
 
 def _folded(trained: keras.Model, *, soft: bool) -> keras.Model:
@@ -149,12 +145,6 @@ def _folded(trained: keras.Model, *, soft: bool) -> keras.Model:
     network = build_lite_network(soft=soft)
     fold(trained, network)
     return network
-
-
-def default_targets(sample: Sample) -> tuple[float, float]:
-    """Give the label, and 1 for a bacterial, 0 for a viral pneumonia, -1 where neither is known."""
-    etiology = etiology_from_name(sample.path.name)
-    return float(sample.label), {"bacteria": 1.0, "virus": 0.0}.get(etiology, UNKNOWN)
 
 
 def _build_as_published(_steps: int) -> keras.Model:
@@ -168,26 +158,25 @@ def _without_optimizer(trained: keras.Model, _batches: Iterable[Tensor]) -> kera
     return model
 
 
-def _build_article(steps: int) -> keras.Model:
-    """Put an enlarging in front, so that half the side is augmented, in a quarter of the time.
-
-    The noise teaches to look past detail that only full-resolution radiographs have.
-    """
-    inputs = keras.Input((SIDE // DEFAULT_POOL, SIDE // DEFAULT_POOL, 1))
-    enlarged = keras.layers.UpSampling2D(DEFAULT_POOL, interpolation="bilinear")(inputs)
-    noisy = keras.layers.GaussianNoise(ARTICLE_NOISE)(enlarged)
-    network = _without_optimizer(build_article_cnn(), ())
-    model = keras.Model(inputs, network(noisy), name="article_on_pooled")
+def _build_alone(steps: int) -> keras.Model:
+    model = on_pooled(_without_optimizer(build_article_cnn(), ()))
     loss = keras.losses.BinaryCrossentropy(label_smoothing=SMOOTHING)
-    optimizer = _averaging_optimizer(steps, ARTICLE_EPOCHS, ARTICLE_LEARNING_RATE)
+    optimizer = averaging_optimizer(steps, ALONE_EPOCHS, ARTICLE_LEARNING_RATE)
     model.compile(optimizer, loss=loss, metrics=["accuracy"])
     return model
 
 
+def _build_taught(steps: int, first: keras.Model) -> keras.Model:
+    model = on_pooled(first, keras_model(load_classifier(DEFAULT_MODEL, runtime=KERAS).network))
+    optimizer = averaging_optimizer(steps, TAUGHT_EPOCHS, ARTICLE_LEARNING_RATE)
+    model.compile(optimizer, loss=taught_loss, metrics=[accuracy])
+    return model
+
+
 def _finish_article(trained: keras.Model, batches: Iterable[Tensor]) -> keras.Model:
-    """Take the averaged weights, without what stands in front."""
-    _average_weights(trained)
-    return _without_optimizer(trained.layers[-1], batches)
+    """Take the averaged weights, without what stands in front or beside."""
+    average_weights(trained)
+    return _without_optimizer(trained.get_layer(ARTICLE_NETWORK), batches)
 
 
 def _callbacks_as_published() -> list[keras.callbacks.Callback]:
@@ -224,13 +213,13 @@ ARTICLE_AS_PUBLISHED = Recipe(
     },
 )
 
-ARTICLE = Recipe(
-    name="article",
+ARTICLE_ALONE = Recipe(
+    name="article-alone",
     title="The article's CNN, trained from scratch, kept from looking at border and rendering",
-    build=_build_article,
+    build=_build_alone,
     pool=DEFAULT_POOL,
     batch_size=16,
-    epochs=ARTICLE_EPOCHS,
+    epochs=ALONE_EPOCHS,
     answers=(PNEUMONIA,),
     targets=lambda sample: (float(sample.label),),
     augment=SOFT_AUGMENTATION,
@@ -242,9 +231,26 @@ ARTICLE = Recipe(
         "learning_rate": "one epoch up to 1e-3, then a cosine down to 1e-5",
         "loss": f"binary cross-entropy, balanced class weights, label smoothing {SMOOTHING}",
         "images": "averaged to 250 x 250, and enlarged to 500 x 500 after the augmentation, "
-        f"with Gaussian noise of {ARTICLE_NOISE}",
+        f"with Gaussian noise of {NOISE}",
         "augmentation": _settings(SOFT_AUGMENTATION),
     },
+)
+
+ARTICLE = replace(
+    ARTICLE_ALONE,
+    name="article",
+    title="The article's CNN, trained from scratch, then taught by the model `default`",
+    build=_build_taught,
+    epochs=TAUGHT_EPOCHS,
+    facts=ARTICLE_ALONE.facts
+    | {
+        "start": f"what article-alone makes: {ALONE_EPOCHS} epochs, on labels only",
+        "loss": f"binary cross-entropy against the mean of the label, smoothed by {SMOOTHING}, and "
+        "the teacher's answer to the same changed image, balanced class weights",
+        "teacher": f"the model {DEFAULT_MODEL}",
+    },
+    first=ARTICLE_ALONE,
+    teacher=DEFAULT_MODEL,
 )
 
 _TRAINED = f"all but the stem and the first {FIXED_BLOCKS} blocks, with batch norms"
@@ -291,5 +297,5 @@ DEFAULT = Average(
     weights=(1 / 3, 2 / 3),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (ARTICLE, ARTICLE_AS_PUBLISHED, SHARP, SOFT)}
+RECIPES = {each.name: each for each in (ARTICLE, ARTICLE_ALONE, ARTICLE_AS_PUBLISHED, SHARP, SOFT)}
 AVERAGES = {average.name: average for average in (DEFAULT,)}

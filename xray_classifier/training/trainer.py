@@ -125,7 +125,6 @@ def fit(
     full: Path | None = None,
 ) -> Checkpoints:
     """Run a recipe to its end, from where the checkpoints in `folder` left it; else as `train`."""
-    keras.utils.set_random_seed(run["seed"])
     companions = recipe.callbacks()
     checkpoints = Checkpoints(folder, run, companions)
     done = len(checkpoints.history)
@@ -139,8 +138,10 @@ def fit(
         class_weights=balanced_class_weights(training),
         sharper=load_sharper(training, full, recipe),
     )
+    made = [] if done else _made_first(recipe, training, validation, folder, run, full)
+    keras.utils.set_random_seed(run["seed"])
     with strategy().scope():
-        model = checkpoints.load(done) if done else recipe.build(len(batches))
+        model = checkpoints.load(done) if done else recipe.build(len(batches), *made)
     model.fit(
         batches,
         validation_data=Batches(*load_images(validation, recipe), recipe),
@@ -151,6 +152,22 @@ def fit(
         verbose="auto",
     )
     return checkpoints
+
+
+def _made_first(
+    recipe: Recipe,
+    training: Sequence[Sample],
+    validation: Sequence[Sample],
+    folder: Path,
+    run: dict[str, Any],
+    full: Path | None,
+) -> list[keras.Model]:
+    """Run the recipe that another one goes on from, if it does, in a folder below that one's."""
+    if recipe.first is None:
+        return []
+    run = run | {"recipe_name": recipe.first.name}
+    checkpoints = fit(recipe.first, training, validation, folder / recipe.first.name, run, full)
+    return [finish(recipe.first, checkpoints, training)[1]]
 
 
 def finish(
