@@ -1,10 +1,13 @@
-"""The same rows from Ray. The engine starts and ends Ray, so each test pays for one of its own."""
+"""The same rows from Ray, without TensorFlow.
+
+The engine starts and ends Ray, so each test pays for one of its own.
+"""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,17 +22,14 @@ import pytest
 
 from tests.support.pictures import encoded
 from tests.support.places import ROOT, skip
-from tests.support.stand_ins import save_tiny
+from tests.support.processes import without_frameworks
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras
-    pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built"),
-]
+MODEL = ROOT / "model" / "article.json"
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty drawn images, some that are none, and a tiny model beside them."""
+    """Forty drawn images, and some that are none."""
     if importlib.util.find_spec("ray") is None:
         skip("Ray is missing: pip install -r requirements-ray.txt")
     folder = tmp_path_factory.mktemp("archive")
@@ -39,7 +39,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_bytes(encoded(np.full((40, 50), 6 * number, np.uint8)))
     (folder / "files" / "0" / "empty.png").write_bytes(b"")
     (folder / "files" / os.fsdecode(b"\xff.png")).write_text("no image")
-    save_tiny(folder)
     return folder
 
 
@@ -47,13 +46,14 @@ def predict(
     archive: Path, out: Path, *options: str, program: tuple[str, ...] = ("-m", "xray_classifier")
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own: Ray and its warnings stay out of this one."""
-    model = ["--model", str(archive / "tiny.keras"), "--no-gate"]
+    model = ["--model", MODEL.stem, "--no-gate"]
     return subprocess.run(
         [
             *(sys.executable, *program, "predict", str(archive / "files")),
             *(*model, "--out", str(out), *options),
         ],
         cwd=ROOT,
+        env=without_frameworks(archive / "blocked"),
         capture_output=True,
         text=True,
         check=False,
@@ -130,14 +130,14 @@ def test_killed_run_leaves_no_ray_behind_and_goes_on_where_it_stopped(
 
 
 def test_damaged_model_is_one_line_and_no_file(archive: Path, tmp_path: Path) -> None:
-    description = json.loads((archive / "tiny.json").read_text(encoding="utf-8"))
-    (tmp_path / "tiny.json").write_text(json.dumps(description), encoding="utf-8")
-    (tmp_path / "tiny.keras").write_bytes(b"damaged")
-    options = ("--engine", "ray", "--workers", "1", "--model", str(tmp_path / "tiny.keras"))
+    shutil.copy(MODEL, tmp_path)
+    damaged = tmp_path / "article.keras"
+    damaged.write_bytes(b"damaged")
+    options = ("--engine", "ray", "--workers", "1", "--model", str(damaged))
     run = predict(archive, tmp_path / "rows.parquet", *options)
     assert run.returncode == 2
     assert run.stderr.count("error: ") == 1
-    assert "tiny.keras is not the one that its JSON describes" in run.stderr
+    assert "article.keras is not the one that its JSON describes" in run.stderr
     assert "Traceback" not in run.stderr + run.stdout
     assert not (tmp_path / "rows.parquet").exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,14 @@ def printed(program: str, folder: Path = ROOT) -> str:
     command = [sys.executable, "-c", program]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return run.stdout.strip()
+
+
+def without_frameworks(folder: Path) -> dict[str, str]:
+    """Make an environment, with the help of a folder, in which no framework can be imported."""
+    folder.mkdir(exist_ok=True)
+    for name in ("tensorflow", "keras"):
+        (folder / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')\n")
+    return {**os.environ, "PYTHONPATH": str(folder)}
 
 
 def wait_until_healthy(address: str, log: Path) -> None:

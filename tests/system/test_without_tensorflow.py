@@ -1,10 +1,11 @@
-"""No verdict, heatmap or report starts TensorFlow or Keras: they cannot be imported here."""
+"""No verdict, heatmap or report starts TensorFlow or Keras: they cannot be imported here.
+
+Nor does Ray: batch/test_ray_backend.py.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.dicom_files import dicom
-from tests.support.places import ROOT, skip
+from tests.support.places import ROOT
+from tests.support.processes import without_frameworks
 from tests.support.visitors import Visitor, serve
 from xray_classifier.inputs.decoding import decode
 
@@ -25,10 +27,7 @@ pytestmark = pytest.mark.data
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which both frameworks cannot be imported."""
-    folder = tmp_path_factory.mktemp("blocked")
-    for name in ("tensorflow", "keras"):
-        (folder / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')\n")
-    return {**os.environ, "PYTHONPATH": str(folder)}
+    return without_frameworks(tmp_path_factory.mktemp("blocked"))
 
 
 def python(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -70,19 +69,11 @@ def test_predict_of_a_folder_with_what_is_unreadable(
     assert re.fullmatch(NOTE, done.stderr)
 
 
-@pytest.mark.parametrize("engine", ["local", "ray"])
-def test_predict_of_an_archive(
-    environment: dict[str, str], original: Path, tmp_path: Path, engine: str
-) -> None:
-    if engine == "ray" and importlib.util.find_spec("ray") is None:
-        skip("Ray is missing: pip install -r requirements-ray.txt")
+def test_predict_of_an_archive(environment: dict[str, str], original: Path, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "a.jpeg").symlink_to(original)
     out = tmp_path / "rows.parquet"
-    workers = ["--workers", 1] if engine == "ray" else []
-    done = command(
-        environment, "predict", tmp_path / "files", "--out", out, "--engine", engine, *workers
-    )
+    done = command(environment, "predict", tmp_path / "files", "--out", out)
     assert done.returncode == 0, done.stderr
     assert re.search(r"ok +normal +1$", done.stdout)
 

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from keras import layers
 
 from xray_classifier.training.architecture import (
     accuracy,
@@ -12,6 +14,8 @@ from xray_classifier.training.architecture import (
     build_article_cnn,
     build_lite_network,
     default_loss,
+    enlarging_in_front,
+    taught_loss,
 )
 from xray_classifier.training.efficientnet_lite import FIXED_BLOCKS, settle
 from xray_classifier.training.imagenet_weights import fold
@@ -316,6 +320,46 @@ def test_loss_is_that_of_the_label_and_of_the_etiology_where_it_is_known() -> No
         loss(0, 0.2),
     ]
     np.testing.assert_allclose(default_loss(wanted, answered), expected, rtol=1e-5)
+
+
+def test_taught_loss_is_against_the_mean_of_label_and_teacher() -> None:
+    wanted = np.array([[1], [0], [0]], np.float32)
+    answered = np.array([[0.9, 0.6], [0.2, 0.0], [0.2, 1.0]], np.float32)
+    targets = np.array([(0.98 + 0.6) / 2, 0.02 / 2, (0.02 + 1) / 2])  # label smoothing of .04
+    student = answered[:, 0]
+    expected = -(targets * np.log(student) + (1 - targets) * np.log(1 - student))
+    np.testing.assert_allclose(taught_loss(wanted, answered), expected, rtol=1e-5)
+
+
+def test_teacher_learns_nothing_from_its_student() -> None:
+    answers = tf.Variable([[0.9, 0.6]])
+    with tf.GradientTape() as tape:
+        loss = taught_loss(tf.constant([[1.0]]), answers)
+    ((by_student, by_teacher),) = tape.gradient(loss, answers).numpy()
+    assert by_student != 0
+    assert by_teacher == 0
+
+
+def brightest(pool: int) -> keras.Model:
+    """Answer with the brightest mean over so many pixels a side, and with one less that."""
+    inputs = keras.Input((500, 500, 1))
+    most = layers.GlobalMaxPooling2D()(layers.AveragePooling2D(pool)(inputs))
+    return keras.Model(inputs, layers.Concatenate()([most, 1 - most]))
+
+
+def test_student_sees_images_enlarged_smoothly_and_the_teacher_as_they_were() -> None:
+    image = np.zeros((1, 250, 250, 1), np.float32)
+    image[0, 100, 100] = 0.8
+    student = keras.Sequential([keras.Input((500, 500, 1)), layers.GlobalMaxPooling2D()])
+    answers = enlarging_in_front(student, brightest(2))(image, training=False)
+    np.testing.assert_allclose(answers, [[0.75 * 0.75 * 0.8, 0.8]], rtol=1e-6)
+
+
+def test_teacher_is_left_as_it_is() -> None:
+    student, teacher = build_article_cnn(), build_lite_network(soft=True)
+    model = enlarging_in_front(student, teacher)
+    assert len(model.trainable_variables) == len(student.variables)
+    assert teacher.trainable_variables == []
 
 
 def test_accuracy_is_that_of_the_label() -> None:

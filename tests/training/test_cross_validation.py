@@ -116,6 +116,13 @@ def test_finished_folds_are_not_trained_again(
     assert trained == ["fold-1"]
 
 
+def test_recipe_whose_teacher_knows_all_patients_is_refused(drawn: Path, tmp_path: Path) -> None:
+    taught = replace(RECIPE, teacher="default")
+    with pytest.raises(DatasetError, match="tiny is taught by the model default, which has seen"):
+        cross_validate(taught, drawn, tmp_path / "out", seed=1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_folds_are_the_same_each_time(drawn: Path) -> None:
     samples = [s for s in find_samples(drawn) if s.split == "train"]
     assert split_into_folds(samples, 3) == split_into_folds(samples, 3)

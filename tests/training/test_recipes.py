@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -17,13 +18,15 @@ from tensorflow.python.framework.config import disable_op_determinism
 from tests.support.pictures import encoded
 from xray_classifier.data.datasets import Sample
 from xray_classifier.imaging.preprocessing import Tensor
+from xray_classifier.models.keras_network import KerasNetwork
 from xray_classifier.models.loading import load_classifier, read_facts
 from xray_classifier.models.spec import read_spec
 from xray_classifier.training import efficientnet_lite, imagenet_weights, recipes
-from xray_classifier.training.architecture import build_article_cnn, default_loss
+from xray_classifier.training.architecture import build_article_cnn, default_loss, taught_loss
 from xray_classifier.training.checkpoints import Checkpoints
 from xray_classifier.training.recipes import (
     ARTICLE,
+    ARTICLE_ALONE,
     ARTICLE_AS_PUBLISHED,
     AVERAGES,
     DEFAULT,
@@ -53,10 +56,10 @@ def in_json(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_recipes_go_by_their_names() -> None:
-    named = {"article": ARTICLE, "article-as-published": ARTICLE_AS_PUBLISHED}
-    assert {**named, "sharp": SHARP, "soft": SOFT} == RECIPES
+    named = {"article": ARTICLE, "article-alone": ARTICLE_ALONE, "sharp": SHARP, "soft": SOFT}
+    assert {**named, "article-as-published": ARTICLE_AS_PUBLISHED} == RECIPES
     assert {"default": DEFAULT} == AVERAGES
-    assert len({recipe.title for recipe in RECIPES.values()} | {DEFAULT.title}) == 5
+    assert len({recipe.title for recipe in RECIPES.values()} | {DEFAULT.title}) == 6
 
 
 def test_default_is_the_soft_network_and_half_as_much_of_the_sharp_one() -> None:
@@ -89,8 +92,9 @@ def test_shipped_models_state_their_recipes() -> None:
     assert default
     assert [each.recipe_name for each in default.networks] == ["sharp", "soft"]
     assert default.recipe["weights"] == dict(zip(("sharp", "soft"), DEFAULT.weights, strict=True))
+    recipes_of_them = (ARTICLE, ARTICLE_AS_PUBLISHED, SHARP, SOFT)
     for facts, recipe in zip(
-        (article, as_published, *default.networks), RECIPES.values(), strict=True
+        (article, as_published, *default.networks), recipes_of_them, strict=True
     ):
         assert facts.recipe["augmentation"] == in_json(recipe.facts)["augmentation"]
 
@@ -135,14 +139,14 @@ def test_as_published_article_ships_its_weights_without_the_optimizer() -> None:
 
 
 def test_article_is_fed_half_the_side_and_ships_the_articles_network() -> None:
-    model = ARTICLE.build(262)
-    assert ARTICLE.pool == 2
+    model = ARTICLE_ALONE.build(262)
+    assert ARTICLE_ALONE.pool == 2
     assert model.input_shape == (None, 250, 250, 1)
     assert model.count_params() == 1_467_137
     model.train_on_batch(noise(2, 250), np.array([0, 1], np.float32))
-    averages = [average.numpy() for average in model.optimizer._model_variables_moving_average]
+    averages = averages_in(model)
 
-    shipped = ARTICLE.finish(model, [])
+    shipped = ARTICLE_ALONE.finish(model, [])
 
     assert [layer.name.split("_")[0] for layer in shipped.layers] == [
         layer.name.split("_")[0] for layer in build_article_cnn().layers
@@ -153,8 +157,12 @@ def test_article_is_fed_half_the_side_and_ships_the_articles_network() -> None:
     assert_same_weights(shipped.get_weights(), averages)
 
 
+def averages_in(model: Any) -> Weights:
+    return [average.numpy() for average in model.optimizer._model_variables_moving_average]
+
+
 def test_article_sees_noise_in_training_only() -> None:
-    model = ARTICLE.build(262)
+    model = ARTICLE_ALONE.build(262)
     enlarge = keras.Model(model.input, model.layers[-2].output)
     grey = np.full((1, 250, 250, 1), 0.5, np.float32)
     assert np.all(np.asarray(enlarge(grey, training=False)) == 0.5)
@@ -163,15 +171,48 @@ def test_article_sees_noise_in_training_only() -> None:
     assert noisy.std() == pytest.approx(0.02, rel=0.02)
 
 
-def test_article_learns_as_its_facts_say() -> None:
-    optimizer = ARTICLE.build(100).optimizer
+@pytest.fixture
+def taught(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The article's network beside a teacher that always answers .75, as a run begins."""
+    inputs = keras.Input((500, 500, 1))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    sure = keras.initializers.Constant(np.log(3))
+    answers = keras.layers.Dense(2, "sigmoid", kernel_initializer="zeros", bias_initializer=sure)
+    teacher = SimpleNamespace(network=KerasNetwork(keras.Model(inputs, answers(pooled))))
+    known = {("default", "keras"): teacher}
+    monkeypatch.setattr(recipes, "load_classifier", lambda name, runtime: known[name, runtime])
+    assert ARTICLE.first == ARTICLE_ALONE
+    return ARTICLE.build(100, build_article_cnn())
+
+
+def test_article_goes_on_from_what_was_made_alone_beside_its_teacher(taught: Any) -> None:
+    assert taught.loss is taught_loss
+    answers = np.asarray(taught(noise(2, 250), training=True))
+    assert answers[:, 1] == pytest.approx(0.75)
+    taught.train_on_batch(noise(2, 250), np.array([[0], [1]], np.float32))
+    averages = averages_in(taught)
+
+    shipped = ARTICLE.finish(taught, [])
+
+    assert shipped.name == "article"
+    assert shipped.output_shape == (None, 1)
+    assert_same_weights(shipped.get_weights(), averages)
+
+
+def test_article_learns_as_its_facts_say(taught: Any) -> None:
+    for recipe, model in ((ARTICLE_ALONE, ARTICLE_ALONE.build(100)), (ARTICLE, taught)):
+        assert_learns_as_its_facts_say(recipe, model.optimizer)
+    assert (ARTICLE_ALONE.epochs, ARTICLE.epochs) == (18, 14)
+
+
+def assert_learns_as_its_facts_say(recipe: Recipe, optimizer: Any) -> None:
     assert isinstance(optimizer, keras.optimizers.AdamW)
     assert (optimizer.weight_decay, optimizer.clipnorm) == (0.02, 1.0)
     assert (optimizer.use_ema, optimizer.ema_momentum) == (True, 0.99)
     schedule = optimizer._learning_rate
-    rates = [float(schedule(step)) for step in (0, 100, 1800)]
+    rates = [float(schedule(step)) for step in (0, 100, 100 * recipe.epochs)]
     assert rates == pytest.approx([2e-5, 1e-3, 1e-5], rel=1e-4)
-    assert (ARTICLE.epochs, ARTICLE.callbacks(), ARTICLE.keep_best) == (18, [], False)
+    assert (recipe.callbacks(), recipe.keep_best) == ([], False)
 
 
 def noise(n: int, side: int) -> Tensor:

@@ -27,6 +27,7 @@ from tests.support.drawn_training import (
     draw,
     draw_radiographs,
     history_of,
+    network,
     weights_of,
 )
 from xray_classifier.data.datasets import find_samples, select
@@ -381,6 +382,38 @@ def test_the_same_images_in_another_folder_are_the_same_run(
     assert runs[0] == runs[1]
     assert runs[0]["training_images"] == {"normal": 12, "pneumonia": 12}
     assert runs[0]["validation_images"] == {"normal": 3, "pneumonia": 3}
+
+
+# --- a run that goes on from another one
+
+
+def test_first_run_is_made_once_and_gone_on_from(radiographs: Path, tmp_path: Path) -> None:
+    """The second run is interrupted before its first epoch, and begun anew."""
+    begun: list[Any] = []
+    received: list[Any] = []
+
+    def build_first(steps: int) -> Any:
+        begun.append(steps)
+        return network(steps)
+
+    def build_second(steps: int, made: Any) -> Any:
+        received.append(made.get_weights())
+        if len(received) == 1:
+            raise KeyboardInterrupt
+        return network(steps)
+
+    first = replace(RECIPE, name="first", build=build_first, epochs=2)
+    second = replace(RECIPE, build=build_second, epochs=1, first=first)
+    with pytest.raises(KeyboardInterrupt):
+        train(second, radiographs, tmp_path / "out", SEED)
+    train(second, radiographs, tmp_path / "out", SEED)
+
+    alone = keras.models.load_model(train(first, radiographs, tmp_path / "alone", SEED))
+    assert begun == [2, 2]  # once each
+    for weights in received:
+        for one, wanted in zip(weights, alone.get_weights(), strict=True):
+            np.testing.assert_allclose(one, wanted, rtol=1e-6)
+    assert files_in(tmp_path / "out") == FILES
 
 
 # --- data that cannot be used

@@ -65,7 +65,7 @@ def build_article_cnn(learning_rate: float = 0.001) -> keras.Model:
     return model
 
 
-def on_pooled(network: keras.Model, teacher: keras.Model | None = None) -> keras.Model:
+def enlarging_in_front(network: keras.Model, teacher: keras.Model | None = None) -> keras.Model:
     """Put an enlarging in front, so that half the side is augmented, in a quarter of the time.
 
     The network sees the images enlarged smoothly, and with noise, which teaches it to look past
@@ -87,7 +87,7 @@ def on_pooled(network: keras.Model, teacher: keras.Model | None = None) -> keras
         teacher.trainable = False
         taught = teacher(layers.UpSampling2D(DEFAULT_POOL)(inputs))
         answers = layers.Concatenate()([answers, taught[:, :1]])
-    return keras.Model(inputs, answers, name="on_pooled")
+    return keras.Model(inputs, answers, name="enlarging_in_front")
 
 
 DEFAULT_BLUR = 3  # pixels of 250, twice: finer detail tells machines and copies apart

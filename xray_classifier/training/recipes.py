@@ -28,7 +28,7 @@ from xray_classifier.training.architecture import (
     build_lite_network,
     default_loss,
     default_targets,
-    on_pooled,
+    enlarging_in_front,
     taught_loss,
 )
 from xray_classifier.training.augmentation import (
@@ -147,10 +147,6 @@ def _folded(trained: keras.Model, *, soft: bool) -> keras.Model:
     return network
 
 
-def _build_as_published(_steps: int) -> keras.Model:
-    return build_article_cnn(ARTICLE_LEARNING_RATE)
-
-
 def _without_optimizer(trained: keras.Model, _batches: Iterable[Tensor]) -> keras.Model:
     """Leave the optimizer behind."""
     model = type(trained).from_config(trained.get_config())  # a clone would be compiled too
@@ -159,7 +155,7 @@ def _without_optimizer(trained: keras.Model, _batches: Iterable[Tensor]) -> kera
 
 
 def _build_alone(steps: int) -> keras.Model:
-    model = on_pooled(_without_optimizer(build_article_cnn(), ()))
+    model = enlarging_in_front(_without_optimizer(build_article_cnn(), ()))
     loss = keras.losses.BinaryCrossentropy(label_smoothing=SMOOTHING)
     optimizer = averaging_optimizer(steps, ALONE_EPOCHS, ARTICLE_LEARNING_RATE)
     model.compile(optimizer, loss=loss, metrics=["accuracy"])
@@ -167,7 +163,9 @@ def _build_alone(steps: int) -> keras.Model:
 
 
 def _build_taught(steps: int, first: keras.Model) -> keras.Model:
-    model = on_pooled(first, keras_model(load_classifier(DEFAULT_MODEL, runtime=KERAS).network))
+    model = enlarging_in_front(
+        first, keras_model(load_classifier(DEFAULT_MODEL, runtime=KERAS).network)
+    )
     optimizer = averaging_optimizer(steps, TAUGHT_EPOCHS, ARTICLE_LEARNING_RATE)
     model.compile(optimizer, loss=taught_loss, metrics=[accuracy])
     return model
@@ -194,7 +192,7 @@ def _settings(augmentation: ArticleAugmentation | DefaultAugmentation) -> dict[s
 ARTICLE_AS_PUBLISHED = Recipe(
     name=AS_PUBLISHED,
     title="The article's CNN, trained from scratch as published",
-    build=_build_as_published,
+    build=lambda _steps: build_article_cnn(ARTICLE_LEARNING_RATE),
     pool=1,
     batch_size=16,
     epochs=25,
