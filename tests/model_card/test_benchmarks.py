@@ -11,6 +11,7 @@ from xray_classifier.model_card.benchmarks import (
     archive_table,
     benchmarks_table,
     hardness_table,
+    host_table,
     rate_of_a_core,
     sizing_table,
 )
@@ -39,7 +40,7 @@ MEASURED: dict[str, Any] = {
         FIGURE,
         FIGURE
         | {
-            "key": "folder_over_keras",
+            "key": "default_ms",
             "what": "slower",
             "value": 70.1,
             "target": 60,
@@ -70,7 +71,7 @@ def test_benchmarks_stand_with_what_was_wanted_and_where(tmp_path: Path) -> None
         ["faster", "3.14", "at least 3", sides],
         ["slower", "**70.1**", "at most 60", sides],
     ]
-    assert reason == f"- slower: {REASONS['folder_over_keras']}"
+    assert reason == f"- slower: {REASONS['default_ms']}"
     assert [*map(cells, memory.splitlines())] == [
         ["resident memory in MB after", "ours", "Keras"],
         ["---"] * 3,
@@ -119,6 +120,8 @@ def test_nothing_measured_is_said(tmp_path: Path) -> None:
     assert archive_table(tmp_path / "archive.json") == "Not measured yet."
     assert benchmarks_table(tmp_path / "results.json") == "Not measured yet."
     assert hardness_table(tmp_path / "measured.json") == "Not measured yet."
+    for missing in ((HARDNESS, tmp_path / "measured.json"), (tmp_path / "results.json", HARDNESS)):
+        assert host_table(*missing) == "Not measured yet."
 
 
 def test_hardness_stands_with_the_waits(tmp_path: Path) -> None:
@@ -138,6 +141,28 @@ def test_hardness_stands_with_the_waits(tmp_path: Path) -> None:
     )
     assert machine.startswith("Measured on 2026-11-24")
     assert machine.endswith("Other work on the machine before: a load of 1.5.")
+
+
+def test_host_needs_what_both_measured(tmp_path: Path) -> None:
+    def figure(key: str, ours: float, keras: float) -> dict[str, Any]:
+        sides = {"ours": SIDE | {"median": ours}, "Keras": SIDE | {"median": keras}}
+        return FIGURE | {"key": key, "sides": sides}
+
+    run, crowd = tmp_path / "results.json", tmp_path / "measured.json"
+    sizes = {"requirements.txt": 2700.4, "requirements-serve.txt": 740.0}
+    run.write_text(json.dumps({"installed_mb": sizes}))
+    found = [figure("resident_mb", 200.4, 870), figure("visitors_mb", 290, 1370)]
+    crowd.write_text(json.dumps({"figures": found}))
+
+    head, _, disk, verdict, visitors = map(cells, host_table(run, crowd).splitlines())
+
+    assert head[1:] == [
+        "with TensorFlow, as `requirements.txt` installs it",
+        "without, as the container does",
+    ]
+    assert disk == ["disk, for packages", "2,700 MB", "740 MB"]
+    assert verdict[1:] == ["200 MB; 870 MB if Keras runs the model", "200 MB"]
+    assert visitors[1:] == ["290 MB; 1,370 MB if Keras runs the model", "290 MB"]
 
 
 # Archives

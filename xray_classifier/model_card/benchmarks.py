@@ -20,27 +20,20 @@ ARCHIVES = (1_000_000, 100_000_000)
 CORES = (2, 16, 64, 256, 1024)
 WANTED_OF_RAY = 0.8
 
-_FOLDER = (
-    "Both sides keep every core busy with the same network. Ours shrinks each picture with an "
-    "antialiasing filter, as the models were trained to see it, and so needs more of the processor "
-    "for an image before the network sees it; Keras shrinks without one."
-)
 REASONS = {
     "speedup_over_article_path": (
         "More than half of what is left is the decoding of the JPEG and its shrinking, which the "
         "article's way needs, too."
     ),
     "forward_over_floor": (
-        "The first convolution and its pooling multiply little but write and read 32 MB, and what "
-        "the page *Learn* shows of them is an output of the file, which costs a little more; which "
-        "of the others stay behind the floor in ONNX Runtime was not measured."
+        "The first convolution and its pooling multiply little but write and read 32 MB: working "
+        "on strips that fit into the processor's cache, which was tried, gains next to nothing. "
+        "What the page *Learn* shows of them is an output of the file, which costs a fifteenth."
     ),
     "default_ms": (
         "More than half of it is the decoding of the JPEG and its shrinking, and two networks look "
         "at the picture."
     ),
-    "folder_over_keras": _FOLDER,
-    "folder_over_keras_default": _FOLDER,
 }
 """Why a target is missed, by the key of its figure; for those that are, and no others."""
 
@@ -70,6 +63,24 @@ def hardness_table(path: Path = HARDNESS) -> str:
         parts.append(f"Seconds from upload to verdict with all of them at once: {waits}.")
     load = f"Other work on the machine before: a load of {found['machine']['load_before']:g}."
     return "\n\n".join([*parts, f"{_machine(found)} {load}"])
+
+
+def host_table(path: Path = BENCHMARKS, crowd: Path = HARDNESS) -> str:
+    """Write what a host needs, of what benchmarks and long tests measured, as Markdown."""
+    if not (path.exists() and crowd.exists()):
+        return NOT_YET
+    installed = json.loads(path.read_text(encoding="utf-8"))["installed_mb"]
+    figures = json.loads(crowd.read_text(encoding="utf-8"))["figures"]
+    sides = {figure["key"]: figure["sides"] for figure in figures}
+    rows = [["disk, for packages", *(f"{size:,.0f} MB" for size in installed.values())]]
+    for what, key in (
+        ("memory of the server after a verdict", "resident_mb"),
+        ("at most, with 20 visitors at once", "visitors_mb"),
+    ):
+        ours, keras = (f"{sides[key][side]['median']:,.0f} MB" for side in ("ours", "Keras"))
+        rows.append([what, f"{ours}; {keras} if Keras runs the model", ours])
+    with_tensorflow = "with TensorFlow, as `requirements.txt` installs it"
+    return table(["", with_tensorflow, "without, as the container does"], rows)
 
 
 def archive_table(path: Path = ARCHIVE) -> str:

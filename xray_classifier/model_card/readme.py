@@ -8,7 +8,12 @@ from pathlib import Path
 
 from xray_classifier.errors import DatasetError
 from xray_classifier.files import replace_atomically
-from xray_classifier.model_card.benchmarks import archive_table, benchmarks_table, hardness_table
+from xray_classifier.model_card.benchmarks import (
+    archive_table,
+    benchmarks_table,
+    hardness_table,
+    host_table,
+)
 from xray_classifier.model_card.facts import (
     ADULTS,
     HOLDOUT,
@@ -241,5 +246,6 @@ BLOCKS = {
     "archive": Block("docs/archive.md", archive_table),
     "benchmarks": Block("docs/performance.md", benchmarks_table),
     "hardness": Block("docs/security.md", hardness_table),
+    "host": Block("docs/deployment.md", host_table),
 }
 """What is written where: the name in the marks, the page, and what makes it."""
