@@ -84,20 +84,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-def pytest_collection_finish() -> None:
-    """Leave what has been imported out of every later search for garbage.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--measured", type=Path, metavar="FILE", help="write what long tests measured as JSON"
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_of_before_to_search() -> None:
+    """Leave what was imported, and what other tests left, out of every search for garbage.
 
     Streamlit searches after each run of a page, which takes longer than the run where TensorFlow
     is there, too.
     """
     gc.collect()
     gc.freeze()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--measured", type=Path, metavar="FILE", help="write what long tests measured as JSON"
-    )
 
 
 @pytest.fixture(scope="session")
