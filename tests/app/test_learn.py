@@ -82,7 +82,9 @@ class TestWithTinyModel:
         self, key: str, value: float, edits: Edits
     ) -> None:
         page = opened(file=encoded(PICTURE))
+        assert "with your changes" not in texts(page)
         page.slider(key=f"{key}_0").set_value(value).run()
+        assert "with your changes" in texts(page)
         assert progress(page)[0].endswith(f": {answer(edited(PICTURE, edits))}")
         page.button[0].click().run()
         assert progress(page)[0].endswith(f": {answer(preprocess(PICTURE))}")
@@ -107,7 +109,7 @@ class TestWithTinyModel:
         page.slider(key="learn_columns_0").set_range(100, 200).run()
         masked = edited(PICTURE, Edits(rows=(300, 400), columns=(100, 200)))
         assert progress(page)[0].endswith(f": {answer(masked)}")
-        assert f"mean {masked.mean():.4f}; with your changes" in texts(page)
+        assert f"mean {masked.mean():.4f}, with your changes" in texts(page)
 
     def test_picture_that_the_gate_refuses_is_shown_with_a_warning(
         self, monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from xray_classifier.errors import ModelUnavailableError
-from xray_classifier.imaging.preprocessing import SIDE, Tensor, preprocess
+from xray_classifier.imaging.preprocessing import SIDE, Tensor, preprocess, scale
 from xray_classifier.imaging.radiograph import GreyImage
 from xray_classifier.inference.verdict import percent, verdict_of
 from xray_classifier.learn import pictures
@@ -86,9 +86,10 @@ def show_first_steps(
         st.caption(f"{SIDE} x {SIDE} pixels, mean grey {squeezed.mean():.1f}")
     with columns[2]:
         st.subheader("3. Scaled")
+        with_changes = "" if np.array_equal(tensor, scale(squeezed)) else ", with your changes"
         shown = pictures.as_picture(tensor)
-        st.image(shown, alt="What the network takes, with your changes", width="stretch")
-        st.caption(f"{SIDE} x {SIDE} x 1, mean {tensor.mean():.4f}; with your changes")
+        st.image(shown, alt=f"What the network takes{with_changes}", width="stretch")
+        st.caption(f"{SIDE} x {SIDE} x 1, mean {tensor.mean():.4f}{with_changes}")
     st.markdown(SQUEEZED)
     show_code("imaging/preprocessing.py", "resize")
     st.markdown(SCALED)
