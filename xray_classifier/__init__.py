@@ -1,3 +1,3 @@
 """Pneumonia on chest radiographs of children: a CNN, its training and its page."""
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
