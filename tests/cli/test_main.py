@@ -58,6 +58,7 @@ def test_commands_are_those_of_the_readme() -> None:
         "stress",
         "summary",
         "train article",
+        "train article-alone",
         "train article-as-published",
         "train default",
         "train gate",
