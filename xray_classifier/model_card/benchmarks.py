@@ -28,11 +28,11 @@ REASONS = {
     "forward_over_floor": (
         "The first convolution and its pooling multiply little but write and read 32 MB: working "
         "on strips that fit into the processor's cache, which was tried, gains next to nothing. "
-        "What the page *Learn* shows of them is an output of the file, which costs a fifteenth."
+        "What the page *Learn* shows of them is an output of the file, which costs a little more."
     ),
     "default_ms": (
-        "More than half of it is the decoding of the JPEG and its shrinking, and two networks look "
-        "at the picture."
+        "About half of it is the decoding of the JPEG and its shrinking, and two networks look at "
+        "the picture."
     ),
 }
 """Why a target is missed, by the key of its figure; for those that are, and no others."""

@@ -89,12 +89,13 @@ def cross_validate(
         The path of `out_of_fold.csv`.
 
     Raises:
-        DatasetError: the data cannot be used, or `out` holds another run.
+        DatasetError: the data cannot be used, `out` holds another run, or the recipe has a
+            teacher.
     """
     if recipe.teacher:
         raise DatasetError(
-            f"{recipe.name} is taught by the model {recipe.teacher}, which has seen every fold's "
-            "patients: its answers out of fold would be too good. Take another recipe."
+            f"{recipe.name} is taught by the model {recipe.teacher}, which may have met the "
+            "patients of every fold: its answers would be too good. Take another recipe."
         )
     samples = _training_samples(data, patients)
     divided = split_into_folds(samples, folds)

@@ -237,7 +237,7 @@ ARTICLE_ALONE = Recipe(
 ARTICLE = replace(
     ARTICLE_ALONE,
     name="article",
-    title="The article's CNN, trained from scratch, then taught by the model `default`",
+    title="The article's CNN, trained from scratch, then taught by the model default",
     build=_build_taught,
     epochs=TAUGHT_EPOCHS,
     facts=ARTICLE_ALONE.facts

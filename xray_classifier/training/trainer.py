@@ -130,6 +130,7 @@ def fit(
     done = len(checkpoints.history)
     if checkpoints.stopped or done == recipe.epochs:
         return checkpoints
+    made = [] if done else _made_first(recipe, training, validation, folder, run, full)
     batches = Batches(
         *load_images(training, recipe),
         recipe,
@@ -138,7 +139,6 @@ def fit(
         class_weights=balanced_class_weights(training),
         sharper=load_sharper(training, full, recipe),
     )
-    made = [] if done else _made_first(recipe, training, validation, folder, run, full)
     keras.utils.set_random_seed(run["seed"])
     with strategy().scope():
         model = checkpoints.load(done) if done else recipe.build(len(batches), *made)
